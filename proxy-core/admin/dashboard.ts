@@ -30,7 +30,7 @@ export async function startDashboard(
   const server = createServer({ requestTimeout: 10_000, headersTimeout: 10_000, keepAliveTimeout: 15_000 });
   server.maxConnections = 50;
   server.on('request', (request, response) => {
-    answer(request, response, options.bind_address, files, source);
+    send(response, decide(request, options.bind_address, files, source));
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -49,37 +49,42 @@ export async function startDashboard(
   };
 }
 
-function answer(
+interface Answer {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string | Buffer;
+  readonly caching: 'no-store' | 'no-cache';
+}
+
+function decide(
   request: IncomingMessage,
-  response: ServerResponse,
   bindAddress: string,
   files: ReadonlyMap<string, RendererFile>,
   source: { status(): StatusSnapshot },
-): void {
+): Answer {
   const { host, origin } = request.headers;
   const refusal = refuseCaller({ host, origin, localAddress: request.socket.localAddress }, bindAddress);
-  if (refusal !== undefined) return say(response, 403, refusal);
-  if (request.method !== 'GET' && request.method !== 'HEAD') {
-    response.setHeader('Allow', 'GET, HEAD');
-    return say(response, 405, 'The dashboard only answers GET and HEAD.');
-  }
+  if (refusal !== undefined) return text(403, refusal);
+  if (request.method !== 'GET' && request.method !== 'HEAD') return text(405, 'Only GET and HEAD are answered here.');
   const path = (request.url ?? '').split('?', 1)[0]!;
   if (path === '/api/status') {
-    return send(response, 200, 'application/json; charset=utf-8', JSON.stringify(source.status()), 'no-store');
+    const body = JSON.stringify(source.status());
+    return { status: 200, type: 'application/json; charset=utf-8', body, caching: 'no-store' };
   }
   const file = files.get(path);
-  if (file === undefined) return say(response, 404, 'There is no such page.');
-  return send(response, 200, file.type, file.body, 'no-cache');
+  if (file === undefined) return text(404, 'There is no such page.');
+  return { status: 200, type: file.type, body: file.body, caching: 'no-cache' };
 }
 
-function say(response: ServerResponse, status: number, text: string): void {
-  send(response, status, 'text/plain; charset=utf-8', `${text}\n`, 'no-store');
+function text(status: number, sentence: string): Answer {
+  return { status, type: 'text/plain; charset=utf-8', body: `${sentence}\n`, caching: 'no-store' };
 }
 
 /** Node leaves the body out of an answer to HEAD. */
-function send(response: ServerResponse, status: number, type: string, body: string | Buffer, caching: string): void {
+function send(response: ServerResponse, { status, type, body, caching }: Answer): void {
   response.writeHead(status, {
     ...RENDERER_HEADERS,
+    ...(status === 405 ? { Allow: 'GET, HEAD' } : {}),
     'Content-Type': type,
     'Content-Length': Buffer.byteLength(body),
     'Cache-Control': caching,
