@@ -27,6 +27,8 @@ export interface TargetFacts {
   readonly partNumber: number | undefined;
   /** Lower-case names of query parameters outside the allow list (partNumber, x-id, presigning). Empty = plain object target. */
   readonly otherParameters: readonly string[];
+  /** Set for S3 hosts and buckets whose objects are never cached: the reason for the relay, e.g. `s3_express`. */
+  readonly relayOnly?: string | undefined;
   /** True for a query that carries X-Amz-Algorithm (SigV4/SigV4A presigned) or AWSAccessKeyId+Signature (SigV2). */
   readonly presigned: boolean;
   /** Query parameters by name, decoded, first value of each; only built for requests that need them. */
@@ -57,6 +59,7 @@ export interface HeaderFacts {
   readonly copySource: string | undefined;
   readonly contentType: string | undefined;
   readonly contentLength: string | undefined;
+  readonly transferEncoding?: string | undefined;
   readonly contentSha256: string | undefined;
   readonly userAgent: string | undefined;
   readonly referer: string | undefined;
@@ -65,8 +68,12 @@ export interface HeaderFacts {
 export interface SignatureFacts {
   readonly scheme: 'anonymous' | 'sigv4' | 'sigv4a' | 'sigv2' | 'other';
   readonly presigned: boolean;
+  /** For scheme `other` the name of the scheme (`Bearer`). */
   readonly accessKeyId: string | undefined;
-  /** Session token (header or query), part of who the caller is; never logged or stored. */
+  /**
+   * Session token (header or query), part of who the caller is; never logged or stored. For scheme `other` the whole
+   * credentials, so that two callers never look alike.
+   */
   readonly sessionToken: string | undefined;
   /** Lower-case names of the signed headers. `all` for schemes whose signed set is unknown (treat every header as signed). */
   readonly signedHeaders: ReadonlySet<string> | 'all';
