@@ -1,0 +1,56 @@
+import { UNIT } from './disk/extent-format.ts';
+import { createWeightedCache, type WeightedCache } from './memory/index.ts';
+
+/** What a cached buffer costs beside its bytes: the ArrayBuffer, the Buffer, the key and the entry. */
+const OVERHEAD = 320;
+
+/** Verified content in RAM, in cells of 64 KiB of an object's version (the last one shorter). Only whole cells are kept. */
+export class Blocks {
+  readonly #cache: WeightedCache<Buffer>;
+
+  constructor(options: { algorithm: 'tinylfu' | 'lru' | 's3fifo'; maxBytes: number }) {
+    this.#cache = createWeightedCache<Buffer>(options.algorithm, { maxWeight: options.maxBytes });
+  }
+
+  /** @param version key of the object's version, unique among objects */
+  get(version: string, cell: number): Buffer | undefined {
+    return this.#cache.get(`${version}${cell}`);
+  }
+
+  has(version: string, cell: number): boolean {
+    return this.#cache.peek(`${version}${cell}`) !== undefined;
+  }
+
+  /** Keeps `content` itself; it must be a buffer of its own, not a view of a larger one. */
+  put(version: string, cell: number, content: Buffer): void {
+    this.#cache.set(`${version}${cell}`, content, content.length + OVERHEAD);
+  }
+
+  /** Copies the whole cells of `content` that are worth keeping. `start` is its first byte's place in the object. */
+  offer(version: string, start: number, content: Buffer, objectLength: number, scan: boolean): void {
+    let at = start % UNIT === 0 ? 0 : UNIT - (start % UNIT);
+    while (at < content.length) {
+      const size = Math.min(UNIT, objectLength - start - at);
+      if (at + size > content.length) return;
+      const key = `${version}${(start + at) / UNIT}`;
+      if (this.#cache.peek(key) === undefined && this.#cache.admits(key, size + OVERHEAD)) {
+        const copy = Buffer.allocUnsafeSlow(size);
+        content.copy(copy, 0, at, at + size);
+        this.#cache.set(key, copy, size + OVERHEAD, { scan });
+      }
+      at += size;
+    }
+  }
+
+  get bytes(): number {
+    return this.#cache.weight;
+  }
+
+  get maxBytes(): number {
+    return this.#cache.maxWeight;
+  }
+
+  set maxBytes(bytes: number) {
+    this.#cache.maxWeight = bytes;
+  }
+}

@@ -1,0 +1,63 @@
+import type { Span } from '../../request/index.ts';
+
+export interface Extent extends Span {
+  readonly path: string;
+}
+
+/** The extents known of one version in one GiB of it, sorted by start; they may overlap. Pure in-memory bookkeeping. */
+export class ExtentIndex {
+  #extents: Extent[] = [];
+  /** Monotonic time of the last look at the directory, ms. */
+  listedAt = Number.NEGATIVE_INFINITY;
+
+  /** Replaces what is known by what the directory holds. */
+  replace(extents: Extent[], listedAt: number): void {
+    this.#extents = extents.sort((a, b) => a.start - b.start || b.end - a.end);
+    this.listedAt = listedAt;
+  }
+
+  add(extent: Extent): void {
+    const at = this.#firstAfter(extent.start);
+    if (this.#extents.some(known => known.path === extent.path)) return;
+    this.#extents.splice(at, 0, extent);
+  }
+
+  remove(path: string): void {
+    this.#extents = this.#extents.filter(extent => extent.path !== path);
+  }
+
+  /** The extent that holds `offset` and reaches furthest, if any. */
+  at(offset: number): Extent | undefined {
+    let best: Extent | undefined;
+    for (let i = this.#firstAfter(offset) - 1; i >= 0; i--) {
+      const extent = this.#extents[i];
+      if (!extent || offset - extent.start >= MAX_EXTENT) break;
+      if (extent.end >= offset && (!best || extent.end > best.end)) best = extent;
+    }
+    return best;
+  }
+
+  /** Start of the first extent that begins after `offset`, or Infinity. */
+  nextStart(offset: number): number {
+    return this.#extents[this.#firstAfter(offset)]?.start ?? Number.POSITIVE_INFINITY;
+  }
+
+  get all(): readonly Extent[] {
+    return this.#extents;
+  }
+
+  /** Index of the first extent that starts after `offset`. */
+  #firstAfter(offset: number): number {
+    let low = 0;
+    let high = this.#extents.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#extents[middle]?.start ?? 0) <= offset) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}
+
+/** No extent is longer (design section 2), so a look backwards can stop there. */
+const MAX_EXTENT = 8 << 20;

@@ -1,0 +1,104 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import type { Volume } from './volume.ts';
+
+const BEAT = 1000;
+/** A process whose heartbeat has not moved for this long of our own monotonic clock is dead (design section 10). */
+const DEAD_AFTER = 60_000;
+
+interface Other {
+  beat: string;
+  movedAt: number;
+}
+
+/**
+ * This process on the volume: a file whose counter moves once a second, by which others know that it lives; how far the
+ * volume's clock is from ours; and whether anybody else is there.
+ */
+export class Instance {
+  readonly id = `${process.pid}-${randomBytes(6).toString('hex')}`;
+  readonly #volume: Volume;
+  readonly #folder: string;
+  readonly #mode: { file: number; folder: number };
+  readonly #facts: () => object;
+  readonly #others = new Map<string, Other>();
+  #beat = 0;
+  #offset = 0;
+  #alone = false;
+  #timer: NodeJS.Timeout | undefined;
+  #beating: Promise<void> | undefined;
+
+  constructor(options: { volume: Volume; cacheDir: string; modes: { file: number; folder: number }; facts: () => object }) {
+    this.#volume = options.volume;
+    this.#folder = join(options.cacheDir, 'instances');
+    this.#mode = options.modes;
+    this.#facts = options.facts;
+  }
+
+  /** Writes the first heartbeat, so that others know of this process before it serves anything. */
+  async start(): Promise<void> {
+    await this.#volume.mkdir(this.#folder, this.#mode.folder);
+    await this.#tick();
+    this.#timer = setInterval(() => {
+      this.#beating ??= this.#tick()
+        .catch(() => {
+          // The volume is not answering: nothing is known about others.
+          this.#alone = false;
+        })
+        .finally(() => {
+          this.#beating = undefined;
+        });
+    }, BEAT).unref();
+  }
+
+  /** Milliseconds to add to our clock to get the volume's. */
+  get clockOffset(): number {
+    return this.#offset;
+  }
+
+  /** No other process has shown a heartbeat lately. */
+  get alone(): boolean {
+    return this.#alone;
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#volume.unlink(this.#file).catch(() => {});
+  }
+
+  get #file(): string {
+    return join(this.#folder, `${this.id}.json`);
+  }
+
+  async #tick(): Promise<void> {
+    this.#beat++;
+    const before = Date.now();
+    await this.#volume.writeFile(this.#file, `${JSON.stringify({ beat: this.#beat, pid: process.pid, ...this.#facts() })}\n`, this.#mode.file);
+    const after = Date.now();
+    const { mtimeMs } = await this.#volume.stat(this.#file);
+    // Within the time the write took the clocks can't be told apart.
+    this.#offset = mtimeMs < before - 20 || mtimeMs > after + 20 ? mtimeMs - (before + after) / 2 : 0;
+    await this.#lookAround();
+  }
+
+  async #lookAround(): Promise<void> {
+    const now = performance.now();
+    const names = (await this.#volume.readdir(this.#folder)).filter(name => name.endsWith('.json') && name !== `${this.id}.json`);
+    for (const known of this.#others.keys()) if (!names.includes(known)) this.#others.delete(known);
+    for (const name of names) {
+      const beat = await this.#volume.readFile(join(this.#folder, name)).then(
+        file => file.toString('latin1', 0, 24),
+        () => undefined,
+      );
+      if (beat === undefined) continue;
+      const other = this.#others.get(name);
+      if (!other || other.beat !== beat) this.#others.set(name, { beat, movedAt: now });
+      else if (now - other.movedAt > DEAD_AFTER) {
+        this.#others.delete(name);
+        await this.#volume.unlink(join(this.#folder, name)).catch(() => {});
+        await this.#volume.remove(join(this.#folder, '..', 'tmp', name.slice(0, -5))).catch(() => {});
+      }
+    }
+    this.#alone = this.#others.size === 0;
+  }
+}

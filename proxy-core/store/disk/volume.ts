@@ -1,0 +1,212 @@
+import fs from 'node:fs';
+
+/** The disk did not do an operation in time, or is not being asked at the moment because it kept missing its deadline. */
+export class DiskUnavailable extends Error {
+  override readonly name = 'DiskUnavailable';
+}
+
+export interface VolumeOptions {
+  /** Deadline of one operation, ms. */
+  readonly deadline: number;
+  /** Operations in libuv's hands at once; the pool must be several times larger (main/command/cistern.cjs). */
+  readonly maxOutstanding?: number;
+  /** Told when the breaker opens (`reason`) or closes (`undefined`). */
+  readonly onState?: (reason: string | undefined) => void;
+}
+
+const MISSES_TO_OPEN = 3;
+const PROBE_EVERY = 2000;
+const TICK = 50;
+
+interface Operation {
+  readonly start: (done: (error: Error | null, value?: unknown) => void) => void;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: Error) => void;
+  readonly late: ((value: unknown) => void) | undefined;
+  readonly due: number;
+  state: 'waiting' | 'running' | 'settled';
+}
+
+/**
+ * File operations with a bound on how many are under way and a deadline on each, so that a slow or hung volume costs
+ * hits and never requests (design section 3, rule 5). A deadline does not free the blocked thread: after a few misses
+ * a breaker refuses everything but one probe every 2 s, until an operation comes back.
+ */
+export class Volume {
+  readonly #deadline: number;
+  readonly #max: number;
+  readonly #onState: ((reason: string | undefined) => void) | undefined;
+  readonly #waiting: Operation[] = [];
+  readonly #pending = new Set<Operation>();
+  #outstanding = 0;
+  #misses = 0;
+  #open = false;
+  #lastProbe = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: VolumeOptions) {
+    this.#deadline = options.deadline;
+    this.#max = options.maxOutstanding ?? 16;
+    this.#onState = options.onState;
+  }
+
+  /** False while the breaker refuses operations; true lets a probe through, too. */
+  get available(): boolean {
+    return !this.#open || performance.now() - this.#lastProbe > PROBE_EVERY;
+  }
+
+  /** Operations whose thread has not come back: a process that has any cannot exit in the ordinary way. */
+  get stuck(): number {
+    return this.#outstanding;
+  }
+
+  /**
+   * Runs one callback-style operation. Rejects with the system's error, or {@link DiskUnavailable}; in the latter case
+   * `late` is called once, as soon as the operation holds nothing any more, with its value if it came to one.
+   */
+  run<T>(start: (done: (error: Error | null, value?: T) => void) => void, late?: (value: T | undefined) => void): Promise<T> {
+    const now = performance.now();
+    if (this.#open) {
+      if (now - this.#lastProbe <= PROBE_EVERY) {
+        late?.(undefined);
+        return Promise.reject(new DiskUnavailable('the cache volume is not answering'));
+      }
+      this.#lastProbe = now;
+    }
+    return new Promise<T>((resolve, reject) => {
+      const operation: Operation = {
+        start: start as Operation['start'],
+        resolve: resolve as (value: unknown) => void,
+        reject,
+        late: late as ((value: unknown) => void) | undefined,
+        due: now + this.#deadline,
+        state: 'waiting',
+      };
+      this.#pending.add(operation);
+      this.#timer ??= setInterval(() => this.#expire(), TICK).unref();
+      if (this.#outstanding < this.#max) this.#begin(operation);
+      else this.#waiting.push(operation);
+    });
+  }
+
+  open(path: string, flags: string, mode?: number): Promise<number> {
+    return this.run<number>(
+      done => fs.open(path, flags, mode, done),
+      fd => fd !== undefined && fs.close(fd, () => {}),
+    );
+  }
+
+  close(fd: number): Promise<void> {
+    return this.run<void>(done => fs.close(fd, done));
+  }
+
+  /** Reads until `length` bytes are there or the file ends; returns the count. `late` is called when the buffer is free again after a missed deadline. */
+  read(fd: number, buffer: Buffer, offset: number, length: number, position: number, late?: () => void): Promise<number> {
+    return this.run<number>(done => fs.read(fd, buffer, offset, length, position, done), late);
+  }
+
+  write(fd: number, buffer: Buffer, position: number): Promise<number> {
+    return this.run<number>(done => fs.write(fd, buffer, 0, buffer.length, position, done));
+  }
+
+  writev(fd: number, buffers: readonly Buffer[], position: number, late?: () => void): Promise<number> {
+    return this.run<number>(done => fs.writev(fd, buffers, position, done), late);
+  }
+
+  readFile(path: string): Promise<Buffer> {
+    return this.run<Buffer>(done => fs.readFile(path, done));
+  }
+
+  writeFile(path: string, data: Buffer | string, mode: number): Promise<void> {
+    return this.run<void>(done => fs.writeFile(path, data, { mode }, done));
+  }
+
+  readdir(path: string): Promise<string[]> {
+    return this.run<string[]>(done => fs.readdir(path, done));
+  }
+
+  stat(path: string): Promise<fs.Stats> {
+    return this.run<fs.Stats>(done => fs.stat(path, done));
+  }
+
+  fstat(fd: number): Promise<fs.Stats> {
+    return this.run<fs.Stats>(done => fs.fstat(fd, done));
+  }
+
+  statfs(path: string): Promise<fs.StatsFs> {
+    return this.run<fs.StatsFs>(done => fs.statfs(path, done));
+  }
+
+  rename(from: string, to: string): Promise<void> {
+    return this.run<void>(done => fs.rename(from, to, done));
+  }
+
+  link(from: string, to: string): Promise<void> {
+    return this.run<void>(done => fs.link(from, to, done));
+  }
+
+  unlink(path: string): Promise<void> {
+    return this.run<void>(done => fs.unlink(path, done));
+  }
+
+  mkdir(path: string, mode: number): Promise<void> {
+    return this.run<void>(done => fs.mkdir(path, { recursive: true, mode }, error => done(error)));
+  }
+
+  remove(path: string): Promise<void> {
+    return this.run<void>(done => fs.rm(path, { recursive: true, force: true }, done));
+  }
+
+  #begin(operation: Operation): void {
+    operation.state = 'running';
+    this.#outstanding++;
+    operation.start((error, value) => this.#done(operation, error, value));
+  }
+
+  #done(operation: Operation, error: Error | null, value: unknown): void {
+    this.#outstanding--;
+    this.#misses = 0;
+    if (this.#open) {
+      this.#open = false;
+      this.#onState?.(undefined);
+    }
+    if (operation.state === 'settled') {
+      operation.late?.(error ? undefined : value);
+    } else {
+      this.#settle(operation);
+      if (error) operation.reject(error);
+      else operation.resolve(value);
+    }
+    for (let next = this.#waiting.shift(); next; next = this.#waiting.shift()) {
+      if (next.state !== 'waiting') continue;
+      this.#begin(next);
+      break;
+    }
+  }
+
+  #settle(operation: Operation): void {
+    operation.state = 'settled';
+    this.#pending.delete(operation);
+    if (this.#pending.size === 0) {
+      clearInterval(this.#timer);
+      this.#timer = undefined;
+    }
+  }
+
+  #expire(): void {
+    const now = performance.now();
+    for (const operation of this.#pending) {
+      if (operation.due > now) continue;
+      const began = operation.state === 'running';
+      this.#settle(operation);
+      if (!began) operation.late?.(undefined);
+      operation.reject(new DiskUnavailable(`the cache volume did not answer within ${this.#deadline} ms`));
+      if (began) this.#misses++;
+      if (!this.#open && this.#misses >= MISSES_TO_OPEN) {
+        this.#open = true;
+        this.#lastProbe = now;
+        this.#onState?.(`the cache volume does not answer within ${this.#deadline} ms; reads go to S3 until it does`);
+      }
+    }
+  }
+}

@@ -1,0 +1,71 @@
+import type { ObjectAddress } from '../request/index.ts';
+import { ExtentIndex } from './disk/extent-index.ts';
+import { bucketFolder, gibOf, ObjectPaths, objectHash } from './disk/paths.ts';
+import type { Head, Part } from './head.ts';
+
+/**
+ * What this process knows of one object: its epoch, its head and where its bytes are. Everything in it is a copy of
+ * what the volume holds, looked at again as `lookedAt` ages, or what this process has just learnt from S3.
+ */
+export class ObjectEntry {
+  readonly address: ObjectAddress;
+  readonly paths: ObjectPaths;
+  /** Folder of the bucket below `buckets/`. */
+  readonly folder: string;
+  /** The object's current epoch, `''` when it was never written through Cistern. */
+  epoch = '';
+  head: Head | undefined;
+  /** The stamp of `head`: on the volume's clock, ms, and the epoch in which S3 vouched for it. */
+  validatedAt = 0;
+  headEpoch = '';
+  /** The body is in the head file. */
+  inline = false;
+  /** Monotonic ms of the last look at the volume. */
+  lookedAt = Number.NEGATIVE_INFINITY;
+  stampedAt = Number.NEGATIVE_INFINITY;
+  /** Counts what this process changed, so that a look at the volume that began earlier does not undo it. */
+  revision = 0;
+  readonly parts = new Map<number, Part>();
+  readonly #indexes = new Map<number, ExtentIndex>();
+  #blockKey = '';
+
+  constructor(cacheDir: string, address: ObjectAddress) {
+    this.address = address;
+    this.folder = bucketFolder(address.origin, address.bucket);
+    this.paths = new ObjectPaths(cacheDir, address, objectHash(address));
+  }
+
+  /** Prefix of the RAM tier's keys for the current version; bound to the object, because two objects may share an ETag. */
+  get blockKey(): string {
+    return this.#blockKey;
+  }
+
+  /** Makes `head` the current one; extents and parts of another version are forgotten. */
+  setHead(head: Head | undefined, validatedAt: number, epoch: string, inline: boolean): void {
+    if (head?.version !== this.head?.version) {
+      this.#indexes.clear();
+      this.parts.clear();
+    }
+    this.revision++;
+    this.head = head;
+    this.validatedAt = validatedAt;
+    this.headEpoch = epoch;
+    this.inline = inline;
+    this.#blockKey = head ? `${this.paths.hash}${head.version}:` : '';
+  }
+
+  index(offset: number): ExtentIndex {
+    const gib = gibOf(offset);
+    let index = this.#indexes.get(gib);
+    if (!index) {
+      index = new ExtentIndex();
+      this.#indexes.set(gib, index);
+    }
+    return index;
+  }
+
+  /** Indexes built so far, by GiB. */
+  get indexes(): ReadonlyMap<number, ExtentIndex> {
+    return this.#indexes;
+  }
+}

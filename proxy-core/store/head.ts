@@ -1,0 +1,37 @@
+import type { RawHeaders } from '../request/index.ts';
+
+/** What is known of an object's current version. Facts only: nothing here is computed from settings (design section 3, rule 7). */
+export interface Head {
+  /** Strong, with its quotes. */
+  readonly etag: string;
+  /** Bytes of the whole object. */
+  readonly length: number;
+  /** Id of the version, see `versionId`. */
+  readonly version: string;
+  /**
+   * The answer's headers as S3 sent them, less what belongs to one answer only. `Date` and `Content-Length` keep their
+   * place with an empty value and are filled in when the head is replayed.
+   */
+  readonly headers: RawHeaders;
+  /** Of `Last-Modified`, ms since the epoch. */
+  readonly lastModified: number | undefined;
+  /** Whether the whole object's `x-amz-checksum-*` headers are known (learnt with x-amz-checksum-mode, or known to be none). */
+  readonly checksumsKnown: boolean;
+}
+
+/** When and in which epoch S3 vouched for a head. Overwritten in place. */
+export interface Stamp {
+  /** When the request was sent whose answer vouched for the version; ms since the epoch on the volume's clock. */
+  readonly validatedAt: number;
+  /** `''` when the object was never written through Cistern. */
+  readonly epoch: string;
+}
+
+/** What is known of one part of a multipart object: the answer to `?partNumber=`. */
+export interface Part {
+  readonly start: number;
+  readonly end: number;
+  /** `x-amz-mp-parts-count` and the part's own checksum headers. */
+  readonly headers: RawHeaders;
+  readonly checksumsKnown: boolean;
+}

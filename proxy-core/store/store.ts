@@ -1,0 +1,313 @@
+import { readFileSync, mkdirSync, writeFileSync, constants, accessSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ObjectAddress, Span } from '../request/index.ts';
+import { Blocks } from './blocks.ts';
+import { BufferPool } from './buffer-pool.ts';
+import { Catalog } from './catalog.ts';
+import { Capacity, type FreeSpaceFloor } from './disk/capacity.ts';
+import { type Content, DamagedExtent } from './disk/extent-file.ts';
+import { decodeExtent } from './disk/extent-memory.ts';
+import { UNIT } from './disk/extent-format.ts';
+import type { Extent } from './disk/extent-index.ts';
+import { encodeExtent, shrinks } from './disk/extent-writer.ts';
+import { Instance } from './disk/instance.ts';
+import { OpenFiles } from './disk/open-files.ts';
+import { gibOf } from './disk/paths.ts';
+import { type FileModes, Scratch } from './disk/scratch.ts';
+import { Volume } from './disk/volume.ts';
+import type { ObjectEntry } from './entry.ts';
+import { Fill } from './fill.ts';
+import type { Head } from './head.ts';
+
+/** Bodies up to this size live in their head file and, while they arrive, in one buffer. */
+export const SMALL = UNIT;
+
+export interface StoreOptions {
+  readonly cacheDir: string;
+  readonly maxDiskBytes: number;
+  readonly minFreeSpace: FreeSpaceFloor;
+  readonly ramEnabled: boolean;
+  readonly maxRamBytes: number;
+  readonly maxHeads: number;
+  readonly algorithm: 'tinylfu' | 'lru' | 's3fifo';
+  /** Bytes that in-flight reads and fills may hold. */
+  readonly memoryBudget: number;
+  /** Deadline of a disk operation, ms. */
+  readonly diskTimeout: number;
+  readonly shared: boolean;
+  readonly onProblem: (key: string, message: string | undefined) => void;
+  readonly counters: StoreCounters;
+}
+
+/** The integers the store bumps. */
+export interface StoreCounters {
+  disk_errors: number;
+  disk_corrupt: number;
+  disk_skipped: number;
+  epochs_moved: number;
+}
+
+const FORMAT = 1;
+
+/** Everything that is kept: heads and epochs, extents on disk, blocks in RAM. The only thing of store/ that reads use. */
+export class Store {
+  readonly catalog: Catalog;
+  readonly pool: BufferPool;
+  readonly volume: Volume;
+  readonly capacity: Capacity;
+  readonly #options: StoreOptions;
+  readonly #blocks: Blocks;
+  readonly #scratch: Scratch;
+  readonly #files: OpenFiles;
+  readonly #instance: Instance;
+  #clock: NodeJS.Timeout | undefined;
+
+  constructor(options: StoreOptions) {
+    this.#options = options;
+    const modes: FileModes = options.shared ? { file: 0o660, folder: 0o2770 } : { file: 0o600, folder: 0o700 };
+    prepareFolder(options.cacheDir, modes);
+    this.volume = new Volume({ deadline: options.diskTimeout, onState: reason => options.onProblem('volume', reason) });
+    this.pool = new BufferPool(options.memoryBudget);
+    this.#blocks = new Blocks({ algorithm: options.algorithm, maxBytes: options.ramEnabled ? options.maxRamBytes : 0 });
+    this.#files = new OpenFiles(this.volume);
+    this.capacity = new Capacity({
+      volume: this.volume,
+      cacheDir: options.cacheDir,
+      maxBytes: options.maxDiskBytes,
+      minFree: options.minFreeSpace,
+      onRemoved: path => this.#files.forget(path),
+      onProblem: message => options.onProblem('capacity', message),
+    });
+    this.#instance = new Instance({ volume: this.volume, cacheDir: options.cacheDir, modes, facts: () => ({ bytes: this.capacity.bytes }) });
+    this.#scratch = new Scratch({
+      volume: this.volume,
+      cacheDir: options.cacheDir,
+      instance: this.#instance.id,
+      modes,
+      onBytes: bytes => this.capacity.add(bytes),
+    });
+    this.catalog = new Catalog({
+      cacheDir: options.cacheDir,
+      scratch: this.#scratch,
+      maxEntries: options.maxHeads,
+      now: () => this.now(),
+      alone: () => this.#instance.alone,
+      onCorrupt: () => options.counters.disk_corrupt++,
+      onProblem: message => options.onProblem('epochs', message),
+      onBytes: bytes => this.capacity.add(bytes),
+    });
+  }
+
+  /** Looks at the volume and shows this process on it. A volume that can't be used now is a problem, not the end. */
+  async open(): Promise<void> {
+    try {
+      await this.#instance.start();
+    } catch (error) {
+      this.#options.onProblem('volume', `the cache folder can't be used (${(error as Error).message}); reads go to S3`);
+    }
+    this.capacity.start();
+    this.#clock = setInterval(() => this.#files.purge(), 5000).unref();
+  }
+
+  /** Now on the volume's clock, ms. */
+  now(): number {
+    return Date.now() + this.#instance.clockOffset;
+  }
+
+  get ramBytes(): number {
+    return this.#blocks.bytes;
+  }
+
+  set maxRamBytes(bytes: number) {
+    this.#blocks.maxBytes = bytes;
+  }
+
+  /** A whole cell of the entry's current version from RAM. */
+  cell(entry: ObjectEntry, index: number): Buffer | undefined {
+    return this.#blocks.get(entry.blockKey, index);
+  }
+
+  /** Whether every byte of `span` is in RAM or, as far as is known without asking the disk, on it. */
+  holds(entry: ObjectEntry, span: Span): boolean {
+    return this.firstGap(entry, span) === undefined;
+  }
+
+  /** First byte of `span` that is in no tier, as far as is known without asking the disk. */
+  firstGap(entry: ObjectEntry, span: Span): number | undefined {
+    if (entry.inline) return undefined;
+    let at = span.start;
+    while (at <= span.end) {
+      const extent = entry.index(at).at(at);
+      if (extent) at = extent.end + 1;
+      else if (this.#blocks.has(entry.blockKey, Math.floor(at / UNIT))) at = (Math.floor(at / UNIT) + 1) * UNIT;
+      else return at;
+    }
+    return undefined;
+  }
+
+  /** Where the next byte after `from` is in some tier, or Infinity: how far a gap reaches. */
+  nextHeld(entry: ObjectEntry, from: number, until: number): number {
+    let next = Number.POSITIVE_INFINITY;
+    for (let gib = gibOf(from); gib <= gibOf(until) && next > until; gib++) next = Math.min(next, entry.index(gib * 2 ** 30).nextStart(from));
+    return next;
+  }
+
+  /** Looks at the directories that may hold extents of `span`; a volume that doesn't answer leaves what is known. */
+  async list(entry: ObjectEntry, span: Span): Promise<void> {
+    for (let gib = gibOf(span.start); gib <= gibOf(span.end); gib++) {
+      try {
+        await this.catalog.list(entry, Math.max(span.start, gib * 2 ** 30));
+      } catch {
+        this.#options.counters.disk_errors++;
+        return;
+      }
+    }
+  }
+
+  /**
+   * Verified content from disk, beginning at `span.start`, at least one byte of it; undefined when the disk has none
+   * there, can't be read or turns out to be damaged (which removes the file).
+   */
+  async read(entry: ObjectEntry, span: Span, options: { ram: boolean }): Promise<Content | undefined> {
+    const { head } = entry;
+    if (!head) return undefined;
+    if (entry.inline) return this.#readInline(entry, head, span, options);
+    const extent = entry.index(span.start).at(span.start);
+    if (!extent) return undefined;
+    try {
+      const file = this.#files.get(extent) ?? (await this.#files.open(extent, { hash: entry.paths.hash, version: head.version }));
+      const content = await file.read(span, this.pool);
+      if (options.ram && entry.head?.version === head.version) {
+        let at = content.start;
+        for (const piece of content.pieces) {
+          this.#blocks.offer(entry.blockKey, at, piece, head.length, content.length > UNIT);
+          at += piece.length;
+        }
+      }
+      return content;
+    } catch (error) {
+      this.#failedRead(entry, extent, error as NodeJS.ErrnoException);
+      return undefined;
+    }
+  }
+
+  /** A fill for bytes of `head` that are about to arrive, from `span.start` in order. */
+  fill(entry: ObjectEntry, head: Head, span: Span, options: { ram: boolean; compression: 'off' | 'try'; onDrain(): void }): Fill {
+    const blockKey = entry.blockKey;
+    const { hash } = entry.paths;
+    return new Fill({
+      scratch: this.#scratch,
+      pool: this.pool,
+      span,
+      compression: options.compression,
+      onDrain: options.onDrain,
+      target: {
+        hash,
+        version: head.version,
+        place: extent => ({
+          path: entry.paths.extent(head.version, head.length, extent),
+          folder: entry.paths.extents(head.version, head.length, gibOf(extent.start)).folder,
+        }),
+        onExtent: extent => {
+          if (entry.head?.version === head.version) entry.index(extent.start).add(extent);
+        },
+        onContent: (start, content) => {
+          if (options.ram && entry.head?.version === head.version) this.#blocks.offer(blockKey, start, content, head.length, head.length > SMALL);
+        },
+        onAbandoned: reason => {
+          this.#options.counters.disk_skipped++;
+          this.#options.onProblem('fill', reason);
+        },
+      },
+    });
+  }
+
+  /** True while a fill is worth starting: the volume answers and there is room. */
+  get takesFills(): boolean {
+    return this.volume.available && !this.capacity.full;
+  }
+
+  /** Keeps a whole small object: its body in RAM and, with its head, in one file. */
+  async keepSmall(entry: ObjectEntry, head: Head, stamp: { validatedAt: number; epoch: string }, body: Buffer, options: { ram: boolean; compress: boolean }): Promise<void> {
+    const binding = { hash: entry.paths.hash, version: head.version };
+    const extent =
+      head.length === 0 || !this.takesFills
+        ? undefined
+        : await encodeExtent(binding, { start: 0, end: head.length - 1 }, body, options.compress && (await shrinks(body)));
+    const published = this.catalog.publish(entry, head, stamp.validatedAt, stamp.epoch, extent);
+    if (options.ram && head.length > 0) this.#blocks.put(entry.blockKey, 0, body);
+    await published.catch(error => this.#failedWrite(error));
+  }
+
+  /** Publishes a head without a body; failures are counted and reported, never thrown. */
+  async keepHead(entry: ObjectEntry, head: Head, stamp: { validatedAt: number; epoch: string }): Promise<void> {
+    await this.catalog.publish(entry, head, stamp.validatedAt, stamp.epoch).catch(error => this.#failedWrite(error));
+  }
+
+  async moveOn(objects: readonly ObjectAddress[]): Promise<void> {
+    this.#options.counters.epochs_moved += objects.length;
+    await this.catalog.moveOn(objects);
+  }
+
+  /** Ends the store. Returns false when a thread is stuck on the volume, so that the process can't end in the ordinary way. */
+  async close(): Promise<boolean> {
+    clearInterval(this.#clock);
+    this.capacity.stop();
+    this.catalog.close();
+    this.#files.close();
+    await this.#instance.stop();
+    this.#scratch.clear();
+    return this.volume.stuck === 0;
+  }
+
+  async #readInline(entry: ObjectEntry, head: Head, span: Span, options: { ram: boolean }): Promise<Content | undefined> {
+    const file = await this.catalog.inlineBody(entry);
+    const body = file && (await decodeExtent(file, { hash: entry.paths.hash, version: head.version }, { start: 0, end: head.length - 1 }));
+    if (!body) {
+      entry.inline = false;
+      if (file) this.#options.counters.disk_corrupt++;
+      return undefined;
+    }
+    if (options.ram && entry.head?.version === head.version) this.#blocks.put(entry.blockKey, 0, body);
+    const piece = body.subarray(span.start, span.end + 1);
+    return { start: span.start, pieces: [piece], length: piece.length, release: () => {} };
+  }
+
+  #failedRead(entry: ObjectEntry, extent: Extent, error: NodeJS.ErrnoException): void {
+    entry.index(extent.start).remove(extent.path);
+    this.#files.forget(extent.path);
+    if (error instanceof DamagedExtent) {
+      this.#options.counters.disk_corrupt++;
+      void this.volume.unlink(extent.path).catch(() => {});
+    } else if (error.code !== 'ENOENT' && error.code !== 'ESTALE') {
+      this.#options.counters.disk_errors++;
+      // The file may be all right: it is found again by the next look at its directory.
+      entry.index(extent.start).listedAt = Number.NEGATIVE_INFINITY;
+    }
+  }
+
+  #failedWrite(error: Error): void {
+    this.#options.counters.disk_errors++;
+    this.#options.onProblem('write', `the cache could not be written: ${error.message}`);
+  }
+}
+
+/** Makes the folder and refuses a format that this version doesn't know. Synchronous: it is what the start waits for. */
+function prepareFolder(cacheDir: string, modes: FileModes): void {
+  const marker = join(cacheDir, 'cistern.json');
+  try {
+    mkdirSync(cacheDir, { recursive: true, mode: modes.folder });
+    accessSync(cacheDir, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw new Error(`cache.cache_dir: ${cacheDir} can't be written (${(error as Error).message}). Choose a folder that you may write to.`);
+  }
+  try {
+    const { format } = JSON.parse(readFileSync(marker, 'utf8')) as { format?: unknown };
+    if (format !== FORMAT) {
+      throw new Error(`${marker}: the cache has format ${String(format)}, this version knows ${FORMAT}. Use another cache.cache_dir, or remove this folder to start afresh.`);
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    writeFileSync(marker, `${JSON.stringify({ format: FORMAT, made: new Date().toISOString() })}\n`, { mode: modes.file });
+  }
+}
