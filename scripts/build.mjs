@@ -1,54 +1,49 @@
-// Bundles the TypeScript of each entry point into dist/, with packages left outside the bundle.
+// Bundles the TypeScript of each entry point into dist/.
+
 import { existsSync } from 'node:fs';
 import { cp, mkdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 const at = path => fileURLToPath(new URL(`../${path}`, import.meta.url));
-const node = {
-  bundle: true,
-  platform: 'node',
-  target: 'node20.18',
-  packages: 'external',
-  sourcemap: true,
-  logLevel: 'warning',
-};
 const present = entries => Object.fromEntries(Object.entries(entries).filter(([, file]) => existsSync(file)));
+const common = { bundle: true, sourcemap: true, logLevel: 'warning' };
+const node = { ...common, platform: 'node', target: 'node20.18' };
 
+await mkdir(at('dist/renderer'), { recursive: true });
 await Promise.all([
+  // What runs the core: packages stay outside the bundle, since some of them are native.
   build({
     ...node,
     format: 'esm',
+    packages: 'external',
     outdir: at('dist'),
     outExtension: { '.js': '.mjs' },
     entryPoints: present({
       command: at('main/command/main.ts'),
-      'desktop/core-process': at('main/desktop/core-process.ts'),
+      ...(existsSync(at('proxy-core/core.ts')) ? { 'desktop/core-process': at('main/desktop/core-process.ts') } : {}),
     }),
   }),
+  // Electron's own side, whole in one file each: a sandboxed preload script can load nothing else, and electron-store is
+  // an ES module, which the CommonJS that Electron starts with can't require.
   build({
     ...node,
     format: 'cjs',
-    outdir: at('dist'),
+    outdir: at('dist/desktop'),
     outExtension: { '.js': '.cjs' },
-    entryPoints: present({
-      'desktop/main': at('main/desktop/main.ts'),
-      'desktop/preload': at('main/desktop/preload.ts'),
-    }),
+    entryPoints: { main: at('main/desktop/main.ts'), preload: at('main/desktop/preload.ts') },
     external: ['electron'],
   }),
   build({
-    bundle: true,
+    ...common,
     platform: 'browser',
     target: 'chrome120',
     format: 'esm',
-    sourcemap: true,
-    logLevel: 'warning',
+    minify: true,
     outdir: at('dist/renderer'),
     entryPoints: present({ main: at('renderer/main.ts') }),
   }),
+  ...['renderer/index.html', 'renderer/style.css', 'resources/icon.svg']
+    .filter(file => existsSync(at(file)))
+    .map(file => cp(at(file), at(`dist/renderer/${file.split('/')[1]}`))),
 ]);
-await mkdir(at('dist/renderer'), { recursive: true });
-for (const file of ['index.html', 'style.css']) {
-  if (existsSync(at(`renderer/${file}`))) await cp(at(`renderer/${file}`), at(`dist/renderer/${file}`));
-}

@@ -1,0 +1,65 @@
+import { type Core, startCore } from '../../proxy-core/core.ts';
+import { loadSettings } from '../../proxy-core/settings/index.ts';
+import type { FromCore, StartOptions, ToCore } from './core-messages.ts';
+
+/** The core's process: hosts one core, tells the app about it every second, and ends when the app says so. */
+const SNAPSHOT_EVERY_MS = 1000;
+
+const { parentPort } = process;
+let core: Promise<Core> | undefined;
+let stopping = false;
+
+parentPort.on('message', ({ data }: { data: ToCore }) => {
+  if (data.type === 'start') start(data.options);
+  else stop();
+});
+// Ctrl-C in a terminal reaches every process of the app; the app then says stop when it is time.
+process.on('SIGINT', () => undefined);
+process.on('SIGTERM', stop);
+process.on('uncaughtException', error => {
+  process.stderr.write(`cistern: ${error.stack ?? error}\n`);
+  fail(error);
+});
+
+function start(options: StartOptions): void {
+  core = startOnce(options);
+  core.then(tellEverySecond, fail);
+}
+
+async function startOnce({ settingsFile, rendererDir }: StartOptions): Promise<Core> {
+  const { settings } = await loadSettings({ file: settingsFile });
+  return startCore(settings, { rendererDir });
+}
+
+function tellEverySecond(running: Core): void {
+  const tellNow = () => tell({ type: 'snapshot', snapshot: running.status() });
+  tellNow();
+  setInterval(tellNow, SNAPSHOT_EVERY_MS);
+}
+
+function stop(): void {
+  if (stopping) return;
+  stopping = true;
+  stopCore().then(
+    () => process.exit(0),
+    error => {
+      process.stderr.write(`cistern: the proxy did not stop cleanly: ${error}\n`);
+      process.exit(1);
+    },
+  );
+}
+
+async function stopCore(): Promise<void> {
+  // Why it did not start, if it did not, was told already.
+  const running = await core?.catch(() => undefined);
+  await running?.stop();
+}
+
+/** The app ends this process once it has heard why. */
+function fail(error: Error): void {
+  tell({ type: 'failed', reason: error.message });
+}
+
+function tell(message: FromCore): void {
+  parentPort.postMessage(message);
+}
