@@ -77,12 +77,6 @@ const cache = Type.Object(
       "How long a cached object is served to GET without asking S3. `0s`: S3 is asked each time, with the caller's own signature.",
     ),
     head_ttl: duration('60s', '0s', '3650d', 'The same for HEAD.'),
-    put_ttl: duration(
-      '1h',
-      '0s',
-      '3650d',
-      'How long an upload that nobody has read yet stays exempt from being the first to be evicted.',
-    ),
     read_cache_enabled: flag(true, 'Serve and keep reads. `false`: every read goes to S3 and nothing is kept.'),
     authorization: choice(
       'caller',

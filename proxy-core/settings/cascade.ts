@@ -1,0 +1,52 @@
+import { type BucketFields, type BucketFile, withoutSlash } from './bucket-file.ts';
+import type { Settings } from './schema.ts';
+
+/** The settings that hold for one object, after prefix, bucket and global. */
+export interface ObjectSettings {
+  readonly get_ttl: number;
+  readonly head_ttl: number;
+  readonly read_cache_enabled: boolean;
+  readonly compression_enabled: boolean;
+  readonly ram_cache_eligible: boolean;
+  readonly evaluate_conditions_from_cache: boolean;
+}
+
+export type Cascade = (key: string) => ObjectSettings;
+
+export function globalObjectSettings({ cache, compression }: Settings): ObjectSettings {
+  return Object.freeze({
+    get_ttl: cache.get_ttl,
+    head_ttl: cache.head_ttl,
+    read_cache_enabled: cache.read_cache_enabled,
+    compression_enabled: compression.enabled,
+    ram_cache_eligible: cache.ram_cache_enabled,
+    evaluate_conditions_from_cache: cache.evaluate_conditions_from_cache,
+  });
+}
+
+/**
+ * The longest prefix that a key begins with, then the bucket, then global, field by field. Everything is merged here,
+ * once; what remains for a key is one look-up for each distinct prefix length.
+ */
+export function cascade(file: BucketFile, global: ObjectSettings): Cascade {
+  const bucket = merge(global, file.fields, global);
+  if (file.prefixes.size === 0) return () => bucket;
+  const prefixes = new Map(
+    [...file.prefixes].map(([prefix, fields]) => [prefix, merge(bucket, fields, global)] as const),
+  );
+  const lengths = [...new Set([...prefixes.keys()].map(prefix => prefix.length))].sort((a, b) => b - a);
+  return key => {
+    const name = withoutSlash(key);
+    for (const length of lengths) {
+      const found = length <= name.length ? prefixes.get(name.slice(0, length)) : undefined;
+      if (found) return found;
+    }
+    return bucket;
+  };
+}
+
+function merge(under: ObjectSettings, over: BucketFields, global: ObjectSettings): ObjectSettings {
+  const merged = { ...under, ...over };
+  // Where the whole process has no memory tier there is none to be eligible for.
+  return Object.freeze({ ...merged, ram_cache_eligible: merged.ram_cache_eligible && global.ram_cache_eligible });
+}
