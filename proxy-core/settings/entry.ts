@@ -59,7 +59,7 @@ export function check({ path, raw, source, where }: Entry): Checked {
 }
 
 export function unknownKey(path: string): string {
-  const nearest = suggest(path, [...KEYS.keys(), ...REFERENCE_KEYS.keys(), ...GROUPS]);
+  const nearest = suggest(path, [...KEYS.keys(), ...REFERENCE_KEYS.keys(), ...GROUPS, ...REFERENCE_GROUPS]);
   if (nearest) return `unknown key; did you mean ${nearest}?`;
   const group = path.slice(0, Math.max(0, path.lastIndexOf('.')));
   const names = [...KEYS.keys(), ...GROUPS].filter(

@@ -19,6 +19,7 @@ export interface Leaf {
 }
 
 const LEAF = Symbol('leaf');
+const WORDS: Readonly<Record<string, boolean>> = { true: true, false: false };
 
 export const leafOf = (schema: TSchema): Leaf | undefined => (schema as { [LEAF]?: Leaf })[LEAF];
 
@@ -98,8 +99,8 @@ export function flag(standard: boolean, description: string): TUnsafe<boolean> {
       default: standard,
       allowed: 'true or false',
       read: (raw, text) => {
-        const word = text && typeof raw === 'string' ? raw.trim().toLowerCase() : raw;
-        return word === true || word === 'true' ? true : word === false || word === 'false' ? false : undefined;
+        const value = text && typeof raw === 'string' ? WORDS[raw.trim().toLowerCase()] : raw;
+        return typeof value === 'boolean' ? value : undefined;
       },
     },
     description,

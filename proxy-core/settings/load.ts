@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { posix, win32 } from 'node:path';
+import { posix, resolve, win32 } from 'node:path';
 import { defaultSettings, type Person, put, thisPerson } from './defaults.ts';
 import { check, type Entry, type Source } from './entry.ts';
 import { readEnvironment } from './environment.ts';
@@ -34,22 +34,28 @@ export interface LoadedSettings {
 export async function loadSettings(options: LoadOptions = {}): Promise<LoadedSettings> {
   const person = { ...thisPerson(), ...options };
   const cwd = options.cwd ?? process.cwd();
-  const file = options.file === undefined ? { entries: [], problems: [] } : await readSettingsFile(options.file, cwd);
-  const environment = readEnvironment(person.env);
   const flags = (options.flags ?? []).map(({ name, path, raw }): Entry => ({ path, raw, source: 'flag', where: name }));
+  const sourcesInOrder = [
+    options.file === undefined ? NOTHING : await readSettingsFile(options.file, cwd),
+    readEnvironment(person.env),
+    { entries: flags, problems: [] },
+  ];
 
-  const problems = [...file.problems, ...environment.problems];
+  const problems: Problem[] = [];
   const warnings: Problem[] = [];
   const sources = new Map<string, { source: Source; where: string }>();
   const changes: Record<string, unknown> = {};
-  for (const entry of [...file.entries, ...environment.entries, ...flags]) {
-    const checked = check(entry);
-    if (checked.kind === 'problem') problems.push(checked.problem);
-    else if (checked.kind === 'warning') warnings.push(checked.problem);
-    else if (checked.kind === 'value') {
-      const isPath = KEYS.get(entry.path)!.leaf.kind === 'path';
-      put(changes, entry.path, isPath ? absolute(String(checked.value), cwd, person) : checked.value);
-      sources.set(entry.path, { source: entry.source, where: entry.where });
+  for (const said of sourcesInOrder) {
+    problems.push(...said.problems);
+    for (const entry of said.entries) {
+      const checked = check(entry);
+      if (checked.kind === 'problem') problems.push(checked.problem);
+      else if (checked.kind === 'warning') warnings.push(checked.problem);
+      else if (checked.kind === 'value') {
+        const isPath = KEYS.get(entry.path)!.leaf.kind === 'path';
+        put(changes, entry.path, isPath ? absolute(String(checked.value), cwd, person) : checked.value);
+        sources.set(entry.path, { source: entry.source, where: entry.where });
+      }
     }
   }
   const settings = defaultSettings(changes, person);
@@ -58,8 +64,9 @@ export async function loadSettings(options: LoadOptions = {}): Promise<LoadedSet
   return { settings, warnings, sources };
 }
 
+const NOTHING: { entries: Entry[]; problems: Problem[] } = { entries: [], problems: [] };
+
 async function readSettingsFile(file: string, cwd: string) {
-  const { resolve } = process.platform === 'win32' ? win32 : posix;
   try {
     return readText(await readFile(resolve(cwd, file), 'utf8'), file);
   } catch (error) {
@@ -70,9 +77,9 @@ async function readSettingsFile(file: string, cwd: string) {
 }
 
 function absolute(path: string, cwd: string, { home, platform }: Person): string {
-  const { join, resolve } = platform === 'win32' ? win32 : posix;
+  const paths = platform === 'win32' ? win32 : posix;
   if (path === '~') return home;
-  return /^~[/\\]/.test(path) ? join(home, path.slice(2)) : resolve(cwd, path);
+  return /^~[/\\]/.test(path) ? paths.join(home, path.slice(2)) : paths.resolve(cwd, path);
 }
 
 /** What each setting by itself can't show: two listeners on one port, and a cooldown that begins above its end. */

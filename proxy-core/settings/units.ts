@@ -36,8 +36,8 @@ export const SIZE_PATTERN = '^\\s*\\d+(\\.\\d+)?\\s*([kKmMgGtT]?[iI]?[bB])?\\s*$
 export function parseDuration(raw: unknown): number | undefined {
   const parts = split(raw);
   if (!parts) return undefined;
-  const word = parts.unit === 'ms' || parts.unit === 's' ? parts.unit : parts.unit.replace(/s$/, '');
-  const scale = parts.unit === '' ? 1_000 : MILLISECONDS[LONG_FORMS[word] ?? word];
+  const unit = LONG_FORMS[parts.unit.replace(/s$/, '')] ?? parts.unit;
+  const scale = unit === '' ? MILLISECONDS.s : MILLISECONDS[unit];
   return scale === undefined ? undefined : Math.round(parts.number * scale);
 }
 
