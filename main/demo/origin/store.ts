@@ -1,0 +1,154 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { type Body, bufferBody, chunksOf } from './bodies.ts';
+import type { Checksum, ChecksumAlgorithm } from './checksums.ts';
+import { S3Error } from './errors.ts';
+
+/** One version of one object. Headers are flat and raw, as they were uploaded and as they are given back. */
+export interface StoredObject {
+  readonly key: string;
+  readonly body: Body;
+  /** With its quotes */
+  readonly etag: string;
+  /** Milliseconds, whole seconds */
+  readonly lastModified: number;
+  readonly headers: readonly string[];
+  readonly checksums: readonly Checksum[];
+  readonly parts: readonly StoredPart[] | undefined;
+  readonly customerKeyMd5: string | undefined;
+  readonly versionId: string;
+  readonly deleteMarker: boolean;
+  tags: readonly (readonly [string, string])[];
+}
+
+export interface StoredPart {
+  readonly number: number;
+  readonly body: Body;
+  readonly etag: string;
+  readonly lastModified: number;
+  readonly checksums: readonly Checksum[];
+}
+
+export interface Upload {
+  readonly id: string;
+  readonly bucket: string;
+  readonly key: string;
+  readonly headers: readonly string[];
+  readonly started: number;
+  readonly algorithm: ChecksumAlgorithm | undefined;
+  readonly checksumType: Checksum['type'];
+  readonly customerKeyMd5: string | undefined;
+  readonly tags: StoredObject['tags'];
+  readonly parts: Map<number, StoredPart>;
+}
+
+export interface BucketOptions {
+  /** Who may come without a signature; nobody by default */
+  readonly anonymous?: 'none' | 'read' | 'write';
+  readonly versioned?: boolean;
+  /** Answers browsers (requests with Origin) with Access-Control-Allow-Origin */
+  readonly cors?: boolean;
+}
+
+export class Bucket {
+  readonly name: string;
+  readonly created: number;
+  readonly anonymous: 'none' | 'read' | 'write';
+  readonly cors: boolean;
+  versioned: boolean;
+  /** Versions by key, the newest last */
+  readonly #versions = new Map<string, StoredObject[]>();
+  #sorted: string[] | undefined;
+
+  constructor(name: string, created: number, options: BucketOptions) {
+    this.name = name;
+    this.created = created;
+    this.anonymous = options.anonymous ?? 'none';
+    this.cors = options.cors ?? false;
+    this.versioned = options.versioned ?? false;
+  }
+
+  get(key: string, versionId?: string): StoredObject | undefined {
+    const versions = this.#versions.get(key);
+    if (versionId === undefined) return versions?.at(-1);
+    return versions?.find(v => v.versionId === versionId);
+  }
+
+  put(object: StoredObject): void {
+    const before = this.#versions.get(object.key);
+    if (!before) this.#sorted = undefined;
+    const kept = this.versioned ? (before ?? []) : (before ?? []).filter(v => v.versionId !== 'null');
+    this.#versions.set(object.key, [...kept, object]);
+  }
+
+  remove(key: string, versionId?: string): void {
+    const kept = versionId === undefined ? [] : (this.#versions.get(key) ?? []).filter(v => v.versionId !== versionId);
+    if (kept.length > 0) this.#versions.set(key, kept);
+    else if (this.#versions.delete(key)) this.#sorted = undefined;
+  }
+
+  /** Current objects in the order of their keys' UTF-8 bytes, as S3 lists them */
+  list(): StoredObject[] {
+    this.#sorted ??= [...this.#versions.keys()].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+    return this.#sorted.map(key => this.get(key)!).filter(object => !object.deleteMarker);
+  }
+
+  get empty(): boolean {
+    return this.#versions.size === 0;
+  }
+}
+
+export class Store {
+  readonly buckets = new Map<string, Bucket>();
+  readonly uploads = new Map<string, Upload>();
+
+  bucket(name: string): Bucket {
+    const bucket = this.buckets.get(name);
+    if (!bucket) throw new S3Error('NoSuchBucket', 'The specified bucket does not exist', { BucketName: name });
+    return bucket;
+  }
+
+  upload(id: string, bucket: string, key: string): Upload {
+    const upload = this.uploads.get(id);
+    if (!upload || upload.bucket !== bucket || upload.key !== key) {
+      const message =
+        'The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.';
+      throw new S3Error('NoSuchUpload', message, { UploadId: id });
+    }
+    return upload;
+  }
+}
+
+/** A new version with S3's defaults for what is not given. */
+export function newObject(
+  bucket: Bucket,
+  given: Pick<StoredObject, 'key' | 'body'> & Partial<StoredObject>,
+  now: number,
+): StoredObject {
+  return {
+    etag: `"${md5Hex(given.body)}"`,
+    lastModified: wholeSeconds(now),
+    headers: [],
+    checksums: [],
+    parts: undefined,
+    customerKeyMd5: undefined,
+    versionId: bucket.versioned ? randomBytes(16).toString('base64url') : 'null',
+    deleteMarker: false,
+    tags: [],
+    ...given,
+  };
+}
+
+export function deleteMarker(bucket: Bucket, key: string, now: number): StoredObject {
+  return newObject(bucket, { key, body: bufferBody(Buffer.alloc(0)), deleteMarker: true }, now);
+}
+
+export function md5Hex(body: Body): string {
+  if (body.digest !== undefined) return body.digest;
+  const hash = createHash('md5');
+  for (const chunk of chunksOf(body)) hash.update(chunk);
+  return hash.digest('hex');
+}
+
+export function wholeSeconds(ms: number): number {
+  return Math.floor(ms / 1000) * 1000;
+}
