@@ -1,1 +1,10 @@
+export { TargetParser, type TargetParserOptions } from './address.ts';
+export { classify } from './classify.ts';
+export { type CompatibleHost, canonicalAuthority, compatibleHosts, splitAuthority } from './compatible.ts';
+export { endToEnd, headerValue, headerValues, readHeaderFacts, setHeader, withoutHeaders } from './headers.ts';
+export { parseHttpDate } from './http-date.ts';
+export { isBucketName, keyReadings, objectAddress, percentDecode, utf8Bytes } from './key.ts';
+export { evaluatePreconditions, hasPreconditions, ifRangeHolds, namesOnly, type Validators } from './preconditions.ts';
+export { parseRange, resolveRange } from './range.ts';
+export { isSigned, readSignature } from './signature.ts';
 export * from './types.ts';
