@@ -36,6 +36,7 @@ await Promise.all([
   }),
   build({
     ...common,
+    sourcemap: false,
     platform: 'browser',
     target: 'chrome120',
     format: 'esm',
