@@ -32,7 +32,7 @@ const SUFFIXES: readonly (readonly [string, Origin])[] = [
   ['.amazonaws.eu', 'aws-eusc'],
 ];
 
-const REGION = /^[a-z]{2,}(?:-[a-z]+)+-\d+$/;
+const REGION = /^(?:[a-z]{2}|eusc)(?:-[a-z]+)+-\d+$/;
 const ACCESS_POINT = /^[a-z0-9][a-z0-9-]*-\d{12}$/;
 
 /** From the right, because a bucket's name may hold any number of labels that look like ours. */
