@@ -93,21 +93,21 @@ export class Catalog {
     );
   }
 
-  /**
-   * Makes `head` current in memory and on disk, with `body` (an extent) behind it where the object is small. The disk's
-   * part is awaited only by those who want to; it fails silently into "not stored".
-   */
-  async publish(entry: ObjectEntry, head: Head, validatedAt: number, epoch: string, body?: Buffer): Promise<void> {
-    const inline = body !== undefined || (entry.inline && entry.head?.version === head.version);
-    const old = entry.head?.version === head.version ? undefined : entry.head;
-    entry.setHead(head, validatedAt, epoch, body !== undefined);
+  /** Makes `head` current in memory. */
+  adopt(entry: ObjectEntry, head: Head, validatedAt: number, epoch: string): void {
+    const old = entry.head;
+    entry.setHead(head, validatedAt, epoch, entry.inline && old?.version === head.version);
     entry.lookedAt = performance.now();
     this.#entries.set(entry.address.storeKey, entry);
+    if (old && old.version !== head.version) void this.#removeBodies(entry, old);
+  }
+
+  /** Writes the entry's head to disk, with `body` (an extent) behind it where the object is small. */
+  async publish(entry: ObjectEntry, head: Head, validatedAt: number, epoch: string, body?: Buffer): Promise<void> {
+    const kept = body ?? (entry.inline ? await this.#oldBody(entry, head) : undefined);
     const file = encodeHead(entry.address.storeKey, head, { validatedAt, epoch });
-    const kept = body ?? (inline ? await this.#oldBody(entry, head) : undefined);
     await this.#options.scratch.publish(entry.paths.head, entry.paths.leaf, kept ? Buffer.concat([file, kept]) : file);
-    if (entry.head === head && kept) entry.inline = true;
-    if (old) void this.#removeBodies(entry, old);
+    if (entry.head?.version === head.version && kept) entry.inline = true;
   }
 
   /** S3 vouched for the head again. On disk the stamp is overwritten at most once a second, and only where a ttl makes use of it. */

@@ -3,5 +3,5 @@ export { EXTENT, UNIT } from './disk/extent-format.ts';
 export { versionId } from './disk/paths.ts';
 export type { ObjectEntry } from './entry.ts';
 export type { Fill } from './fill.ts';
-export type { Head, Part } from './head.ts';
+export type { Head, Part, Stamp } from './head.ts';
 export { SMALL, Store, type StoreCounters, type StoreOptions } from './store.ts';

@@ -17,7 +17,7 @@ import { type FileModes, Scratch } from './disk/scratch.ts';
 import { Volume } from './disk/volume.ts';
 import type { ObjectEntry } from './entry.ts';
 import { Fill } from './fill.ts';
-import type { Head } from './head.ts';
+import type { Head, Stamp } from './head.ts';
 
 /** Bodies up to this size live in their head file and, while they arrive, in one buffer. */
 export const SMALL = UNIT;
@@ -122,18 +122,14 @@ export class Store {
     this.#blocks.maxBytes = bytes;
   }
 
-  /** A whole cell of the entry's current version from RAM. */
-  cell(entry: ObjectEntry, index: number): Buffer | undefined {
-    return this.#blocks.get(entry.blockKey, index);
-  }
-
-  /** Whether every byte of `span` is in RAM or, as far as is known without asking the disk, on it. */
-  holds(entry: ObjectEntry, span: Span): boolean {
-    return this.firstGap(entry, span) === undefined;
+  /** A whole cell of this version from RAM. */
+  cell(entry: ObjectEntry, head: Head, index: number): Buffer | undefined {
+    return entry.head?.version === head.version ? this.#blocks.get(entry.blockKey, index) : undefined;
   }
 
   /** First byte of `span` that is in no tier, as far as is known without asking the disk. */
-  firstGap(entry: ObjectEntry, span: Span): number | undefined {
+  firstGap(entry: ObjectEntry, head: Head, span: Span): number | undefined {
+    if (entry.head?.version !== head.version) return span.start;
     if (entry.inline) return undefined;
     let at = span.start;
     while (at <= span.end) {
@@ -145,11 +141,12 @@ export class Store {
     return undefined;
   }
 
-  /** Where the next byte after `from` is in some tier, or Infinity: how far a gap reaches. */
-  nextHeld(entry: ObjectEntry, from: number, until: number): number {
+  /** Last byte of the gap that begins at `from`: where the next extent begins, at most `until`. */
+  gapEnd(entry: ObjectEntry, head: Head, from: number, until: number): number {
+    if (entry.head?.version !== head.version) return until;
     let next = Number.POSITIVE_INFINITY;
     for (let gib = gibOf(from); gib <= gibOf(until) && next > until; gib++) next = Math.min(next, entry.index(gib * 2 ** 30).nextStart(from));
-    return next;
+    return Math.min(until, next - 1);
   }
 
   /** Looks at the directories that may hold extents of `span`; a volume that doesn't answer leaves what is known. */
@@ -168,9 +165,8 @@ export class Store {
    * Verified content from disk, beginning at `span.start`, at least one byte of it; undefined when the disk has none
    * there, can't be read or turns out to be damaged (which removes the file).
    */
-  async read(entry: ObjectEntry, span: Span, options: { ram: boolean }): Promise<Content | undefined> {
-    const { head } = entry;
-    if (!head) return undefined;
+  async read(entry: ObjectEntry, head: Head, span: Span, options: { ram: boolean }): Promise<Content | undefined> {
+    if (entry.head?.version !== head.version) return undefined;
     if (entry.inline) return this.#readInline(entry, head, span, options);
     const extent = entry.index(span.start).at(span.start);
     if (!extent) return undefined;
@@ -227,20 +223,28 @@ export class Store {
     return this.volume.available && !this.capacity.full;
   }
 
-  /** Keeps a whole small object: its body in RAM and, with its head, in one file. */
-  async keepSmall(entry: ObjectEntry, head: Head, stamp: { validatedAt: number; epoch: string }, body: Buffer, options: { ram: boolean; compress: boolean }): Promise<void> {
-    const binding = { hash: entry.paths.hash, version: head.version };
-    const extent =
-      head.length === 0 || !this.takesFills
-        ? undefined
-        : await encodeExtent(binding, { start: 0, end: head.length - 1 }, body, options.compress && (await shrinks(body)));
-    const published = this.catalog.publish(entry, head, stamp.validatedAt, stamp.epoch, extent);
-    if (options.ram && head.length > 0) this.#blocks.put(entry.blockKey, 0, body);
-    await published.catch(error => this.#failedWrite(error));
+  /** Makes a head that S3 has just sent the current one, in memory; `keepHead` or `keepSmall` bring it to disk. */
+  adopt(entry: ObjectEntry, head: Head, stamp: Stamp): void {
+    this.catalog.adopt(entry, head, stamp.validatedAt, stamp.epoch);
   }
 
-  /** Publishes a head without a body; failures are counted and reported, never thrown. */
-  async keepHead(entry: ObjectEntry, head: Head, stamp: { validatedAt: number; epoch: string }): Promise<void> {
+  /** Keeps a whole small object of the current version: its body in RAM and, with its head, in one file. */
+  async keepSmall(entry: ObjectEntry, head: Head, stamp: Stamp, body: Buffer, options: { ram: boolean; compress: boolean }): Promise<void> {
+    if (options.ram && head.length > 0 && entry.head?.version === head.version) this.#blocks.put(entry.blockKey, 0, body);
+    if (!this.takesFills) return;
+    try {
+      const binding = { hash: entry.paths.hash, version: head.version };
+      const compress = options.compress && (await shrinks(body));
+      const extent = head.length === 0 ? undefined : await encodeExtent(binding, { start: 0, end: head.length - 1 }, body, compress);
+      await this.catalog.publish(entry, head, stamp.validatedAt, stamp.epoch, extent);
+    } catch (error) {
+      this.#failedWrite(error as Error);
+    }
+  }
+
+  /** Brings a head without a body to disk; failures are counted and reported, never thrown. */
+  async keepHead(entry: ObjectEntry, head: Head, stamp: Stamp): Promise<void> {
+    if (!this.takesFills) return;
     await this.catalog.publish(entry, head, stamp.validatedAt, stamp.epoch).catch(error => this.#failedWrite(error));
   }
 

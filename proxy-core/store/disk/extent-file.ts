@@ -9,13 +9,16 @@ export class DamagedExtent extends Error {
   override readonly name = 'DamagedExtent';
 }
 
-/** Verified content. `release` gives its buffer back and must be called once, when nothing reads the content any more. */
+/**
+ * Verified content. `release` must be called once, when it has been used; with false where something may still read
+ * from its buffer (a socket that was destroyed in the middle of a write), which is then left to the collector.
+ */
 export interface Content {
   /** Consecutive bytes of the object from `start`. */
   readonly start: number;
   readonly pieces: readonly Buffer[];
   readonly length: number;
-  release(): void;
+  release(reusable: boolean): void;
 }
 
 /**
@@ -78,10 +81,10 @@ export class ExtentFile {
     const size = fileEnd - head.offset;
     const pooled = size > UNIT ? pool.take() : undefined;
     const buffer = pooled ?? Buffer.allocUnsafeSlow(size);
-    const release = pooled ? () => pool.give(pooled) : () => {};
+    const release = pooled ? (reusable: boolean) => (reusable ? pool.give(pooled) : pool.forget()) : () => {};
     this.#readers++;
     try {
-      const got = await this.#volume.read(this.#fd, buffer, 0, size, head.offset, release).catch(error => {
+      const got = await this.#volume.read(this.#fd, buffer, 0, size, head.offset, () => release(true)).catch(error => {
         // A read that missed its deadline still owns the buffer; `late` returns it when the thread comes back.
         throw Object.assign(error as Error, { keepsBuffer: (error as Error).name === 'DiskUnavailable' });
       });
@@ -89,11 +92,11 @@ export class ExtentFile {
       const from = unitSpan(this.span, first).start;
       const to = unitSpan(this.span, last).end;
       const pieces = head.stored ? this.#verifyStored(buffer, first, last, head.offset) : await this.#decode(buffer, first, last, head.offset);
-      if (!head.stored) release();
+      if (!head.stored) release(true);
       const cut = cutTo(pieces, start - from, to - Math.min(end, to));
       return { start, pieces: cut, length: Math.min(end, to) - start + 1, release: head.stored ? release : () => {} };
     } catch (error) {
-      if (!(error as { keepsBuffer?: boolean }).keepsBuffer) release();
+      if (!(error as { keepsBuffer?: boolean }).keepsBuffer) release(true);
       throw error;
     } finally {
       this.#readers--;
