@@ -178,7 +178,8 @@ async function happen(set: SetFault, { response, request }: Exchange, byte: numb
   }
   if (fault.resetAfter === byte) {
     await flushed(response);
-    request.socket.resetAndDestroy();
+    // resetAndDestroy() sends FIN first, which a client takes for an ordinary end; this is its second half alone.
+    Object.assign(request.socket, { resetAndClosing: true }).destroy();
   }
 }
 
