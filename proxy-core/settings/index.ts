@@ -3,6 +3,7 @@ export { BucketSettingsSchema } from './bucket-file.ts';
 export type { ObjectSettings } from './cascade.ts';
 export { type DeepPartial, defaultSettings, folderDefaults, type Person, thisPerson } from './defaults.ts';
 export { OTHER_VARIABLES } from './environment.ts';
+export { leafOf } from './leaf.ts';
 export { KEYS, type SettingKey } from './leaves.ts';
 export { type Flag, type LoadedSettings, type LoadOptions, loadSettings } from './load.ts';
 export { type Problem, problemLine, SettingsError } from './problem.ts';

@@ -9,6 +9,8 @@ import { DURATION_PATTERN, formatDuration, formatSize, parseDuration, parseSize,
 export interface Leaf {
   /** What may be written, as the end of the sentence "allowed: …". */
   readonly allowed: string;
+  /** The same in a few words, for a table. */
+  readonly brief?: string;
   /** As a file would spell the default; undefined where it depends on the person's folders. */
   readonly default: unknown;
   /** The parsed value, or undefined when `raw` is none. `text` is true for values that come as words (environment, flags). */
@@ -46,6 +48,7 @@ export function duration(standard: string, min: string, max: string, description
       kind: 'value',
       default: standard,
       allowed: `a duration such as 500ms, 30s, 5m, 1h or 7d (a bare number counts seconds), from ${formatDuration(low)} to ${formatDuration(high)}`,
+      brief: `${formatDuration(low)} to ${formatDuration(high)}`,
       read: raw => between(parseDuration(raw), low, high),
     },
     description,
@@ -66,6 +69,7 @@ export function size(standard: string, min: string, description: string, zero?: 
       kind: 'value',
       default: standard,
       allowed: `bytes, or a number with KB, MB, GB, TB, KiB, MiB, GiB or TiB, at least ${formatSize(low)}${zero === undefined ? '' : ', or 0'}`,
+      brief: `${formatSize(low)} or more${zero === undefined || low === 0 ? '' : ', or 0'}`,
       read: raw => {
         const bytes = parseSize(raw);
         return bytes === 0 && zero !== undefined ? zero : between(bytes, low, Number.MAX_SAFE_INTEGER);
@@ -82,6 +86,7 @@ export function integer(standard: number, minimum: number, maximum: number, desc
       kind: 'value',
       default: standard,
       allowed: `a whole number from ${minimum} to ${maximum}`,
+      brief: `${minimum} to ${maximum}`,
       read: (raw, text) => {
         const number = text && typeof raw === 'string' && /^\s*\d+\s*$/.test(raw) ? Number(raw) : raw;
         return typeof number === 'number' && Number.isInteger(number) ? between(number, minimum, maximum) : undefined;
