@@ -28,6 +28,11 @@ export const ERRORS = {
     message: 'The request headers are too large.',
     action: 'Send fewer or shorter headers (limit 64 KiB).',
   },
+  ExpectationFailed: {
+    status: 417,
+    message: 'The Expect header asks for something unknown.',
+    action: 'Only 100-continue is known (RFC 9110 section 10.1.1).',
+  },
   RequestTimeout: {
     status: 408,
     message: 'The request was not sent in time.',

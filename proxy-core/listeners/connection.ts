@@ -1,0 +1,73 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+
+export interface ClientLimits {
+  /** Milliseconds a client may be silent: between requests, in the middle of a body, or not reading its answer. */
+  readonly idleTimeout: number;
+  /** Bytes a second that an upload must reach over `idleTimeout`. */
+  readonly minBodyRate: number;
+}
+
+/** What is known of one client connection. Checked from outside every now and then, so that a request costs no timer. */
+export class Connection {
+  readonly socket: Socket;
+  /** Above the limit on connections: the first request is answered 503. */
+  readonly surplus: boolean;
+  tunnelHost: string | undefined;
+  /** The latest request and its answer, while it is not finished. */
+  req: IncomingMessage | undefined;
+  res: ServerResponse | undefined;
+  /** The parser gave up on it. */
+  broken = false;
+  /** Carries a tunnel, which has its own limits. */
+  tunnel = false;
+  #since: number;
+  #state: Waiting = 'request';
+  #read = 0;
+  #written = 0;
+  #queued = 0;
+
+  constructor(socket: Socket, surplus: boolean, now: number) {
+    this.socket = socket;
+    this.surplus = surplus;
+    this.#since = now;
+  }
+
+  /** Whether the client kept Cistern waiting for too long. */
+  overdue(now: number, limits: ClientLimits): boolean {
+    if (this.tunnel) return false;
+    const state = this.#waitsFor();
+    const read = this.socket.bytesRead;
+    const written = this.socket.bytesWritten;
+    const queued = queueSize(this.socket);
+    const progress =
+      state !== this.#state ||
+      state === 'nothing' ||
+      (state === 'request' && read !== this.#read) ||
+      (state === 'body' && read - this.#read >= Math.max(1, (limits.minBodyRate * limits.idleTimeout) / 1_000)) ||
+      (state === 'reader' && (written !== this.#written || queued !== this.#queued));
+    if (!progress) return now - this.#since > limits.idleTimeout;
+    this.#state = state;
+    this.#since = now;
+    this.#read = read;
+    this.#written = written;
+    this.#queued = queued;
+    return false;
+  }
+
+  #waitsFor(): Waiting {
+    if (!this.res || this.res.writableFinished) return this.socket.writableLength > 0 ? 'reader' : 'request';
+    if (this.socket.writableLength > 0 || queueSize(this.socket) > 0) return 'reader';
+    // Paused by back-pressure, or not begun: then it is not the client who is slow.
+    if (this.req && !this.req.complete && this.req.readableFlowing === true) return 'body';
+    return 'nothing';
+  }
+}
+
+/** What the client has to do next. */
+type Waiting = 'request' | 'body' | 'reader' | 'nothing';
+
+/** Bytes handed to the system and not taken by it yet: a single large write makes progress that only this shows. */
+function queueSize(socket: Socket): number {
+  return (socket as Socket & { _handle?: { writeQueueSize?: number } | null })._handle?.writeQueueSize ?? 0;
+}

@@ -1,0 +1,263 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { CisternError } from '../errors.ts';
+import { type ClientLimits, Connection } from './connection.ts';
+import { intake } from './intake.ts';
+import { asCisternError, respondError, respondErrorRaw } from './respond-error.ts';
+import type { Handle } from './types.ts';
+
+export interface ForwardProxyOptions extends ClientLimits {
+  readonly handle: Handle;
+  readonly host: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+  /** Milliseconds for the head of a request. */
+  readonly headerTimeout: number;
+  readonly maxConnections: number;
+  readonly maxRequests: number;
+  /** Takes CONNECT requests; the tunnel's end is the socket's. */
+  readonly connect: ConnectHandler;
+  /** Bumped on the hot path. */
+  readonly activity: { active_requests: number; active_connections: number };
+  /** Hears of requests that were refused before they reached `handle`. */
+  readonly onRefused?: (error: CisternError) => void;
+}
+
+export type ConnectHandler = (target: string, socket: Socket, head: Buffer, proxy: TunnelEnd) => void;
+
+/** What a CONNECT handler may do with the connection it was given. */
+export interface TunnelEnd {
+  refuse(error: CisternError): void;
+  /** The tunnel carries plain HTTP: its requests take the normal way, and must name `target` as their Host. */
+  serveHttp(first: Buffer): void;
+}
+
+export interface ForwardProxy {
+  readonly server: Server;
+  /** Resolves when connections are accepted; rejects with the system's error (EADDRINUSE, …). */
+  listen(): Promise<void>;
+  readonly address: AddressInfo;
+  /** Accepts no more; running transfers have `grace` milliseconds to finish. */
+  close(grace: number): Promise<void>;
+}
+
+export const MAX_HEADER_SIZE = 65_536;
+
+export function createForwardProxy(options: ForwardProxyOptions): ForwardProxy {
+  return new HttpForwardProxy(options);
+}
+
+interface Tracked extends Socket {
+  [STATE]?: Connection;
+}
+
+const STATE = Symbol('connection');
+
+class HttpForwardProxy implements ForwardProxy {
+  readonly server: Server;
+  readonly #options: ForwardProxyOptions;
+  readonly #connections = new Set<Connection>();
+  readonly #activity: ForwardProxyOptions['activity'];
+  #sweep: NodeJS.Timeout | undefined;
+  #stopping = false;
+
+  constructor(options: ForwardProxyOptions) {
+    this.#options = options;
+    this.#activity = options.activity;
+    this.server = createServer({
+      maxHeaderSize: MAX_HEADER_SIZE,
+      // Checked in `intake`, with a body that says what is wrong.
+      requireHostHeader: false,
+      insecureHTTPParser: false,
+      // It would cut long uploads; silence and slowness are what `Connection` limits.
+      requestTimeout: 0,
+      headersTimeout: options.headerTimeout,
+      connectionsCheckingInterval: Math.min(5_000, Math.max(20, options.headerTimeout / 4)),
+      keepAliveTimeout: 0,
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: 60_000,
+    });
+    // Node drops header lines above a number without a word; the size limit is the one that refuses.
+    this.server.maxHeadersCount = 0;
+    this.server.timeout = 0;
+    const closed = (res: ServerResponse) => this.#responseClosed(res);
+    function onResponseClose(this: ServerResponse): void {
+      closed(this);
+    }
+    this.server
+      .on('connection', socket => this.#accept(socket))
+      .on('request', (req, res) => this.#take(req, res, false, onResponseClose))
+      .on('checkContinue', (req, res) => this.#take(req, res, true, onResponseClose))
+      .on('checkExpectation', (_req, res) => this.#refuse(res, new CisternError('ExpectationFailed')))
+      .on('connect', (req, socket: Socket, head) => this.#connect(req, socket, head))
+      .on('clientError', (error, socket: Socket) => this.#clientError(error, socket));
+  }
+
+  listen(): Promise<void> {
+    const { host, port, idleTimeout } = this.#options;
+    return new Promise((resolve, reject) => {
+      this.server.once('error', reject);
+      this.server.listen({ host, port, backlog: 4096 }, () => {
+        this.server.off('error', reject);
+        this.#sweep = setInterval(() => this.#checkClients(), Math.min(1_000, Math.max(5, idleTimeout / 8))).unref();
+        resolve();
+      });
+    });
+  }
+
+  get address(): AddressInfo {
+    return this.server.address() as AddressInfo;
+  }
+
+  async close(grace: number): Promise<void> {
+    this.#stopping = true;
+    const closed = new Promise<void>(resolve => this.server.close(() => resolve()));
+    for (const connection of this.#connections) {
+      if (connection.res && !connection.res.headersSent) connection.res.shouldKeepAlive = false;
+      else if (!connection.res && !connection.tunnel) connection.socket.destroySoon();
+    }
+    const timer = setTimeout(() => {
+      for (const { socket } of this.#connections) socket.destroy();
+    }, grace);
+    await closed;
+    clearTimeout(timer);
+    clearInterval(this.#sweep);
+  }
+
+  #accept(socket: Tracked): void {
+    // A tunnel whose content turned out to be HTTP comes here a second time.
+    if (socket[STATE]) return;
+    const connection = new Connection(
+      socket,
+      this.#connections.size >= this.#options.maxConnections,
+      performance.now(),
+    );
+    socket[STATE] = connection;
+    this.#connections.add(connection);
+    this.#activity.active_connections++;
+    socket.once('close', () => {
+      this.#connections.delete(connection);
+      this.#activity.active_connections--;
+    });
+  }
+
+  #take(
+    req: IncomingMessage,
+    res: ServerResponse,
+    expectsContinue: boolean,
+    onClose: (this: ServerResponse) => void,
+  ): void {
+    const connection = (req.socket as Tracked)[STATE]!;
+    const method = req.method!;
+    const found = intake(method, req.url!, req.rawHeaders, req.httpVersionMinor, connection.tunnelHost);
+    if (this.#stopping) res.shouldKeepAlive = false;
+    if (found instanceof CisternError) {
+      // A head that can be read in two ways says nothing sure about where the next one begins.
+      res.shouldKeepAlive = false;
+      this.#refuse(res, found);
+      return;
+    }
+    const activity = this.#activity;
+    if (activity.active_requests >= this.#options.maxRequests || connection.surplus) {
+      if (connection.surplus) res.shouldKeepAlive = false;
+      this.#refuse(res, new CisternError('SlowDown'));
+      return;
+    }
+    activity.active_requests++;
+    connection.req = req;
+    connection.res = res;
+    res.on('close', onClose);
+    const { scheme, authority, target, headers, framing } = found;
+    const { tunnelHost } = connection;
+    try {
+      const promise = this.#options.handle({
+        req,
+        res,
+        method,
+        scheme,
+        authority,
+        target,
+        headers,
+        framing,
+        expectsContinue,
+        tunnelHost,
+      });
+      if (promise) promise.catch(error => respondError(res, asCisternError(error)));
+    } catch (error) {
+      respondError(res, asCisternError(error));
+    }
+  }
+
+  #responseClosed(res: ServerResponse): void {
+    this.#activity.active_requests--;
+    const connection = (res.req.socket as Tracked)[STATE];
+    if (connection?.res !== res) return;
+    connection.req = undefined;
+    connection.res = undefined;
+    if (this.#stopping) connection.socket.destroySoon();
+  }
+
+  #refuse(res: ServerResponse, error: CisternError): void {
+    this.#options.onRefused?.(error);
+    respondError(res, error);
+  }
+
+  #connect(req: IncomingMessage, socket: Tracked, head: Buffer): void {
+    const connection = socket[STATE]!;
+    connection.tunnel = true;
+    const refuse = (error: CisternError) => {
+      this.#options.onRefused?.(error);
+      respondErrorRaw(socket, error);
+    };
+    socket.on('error', () => socket.destroy());
+    if (this.#stopping || connection.surplus) {
+      refuse(new CisternError(this.#stopping ? 'ShuttingDown' : 'SlowDown'));
+      return;
+    }
+    const target = req.url!;
+    const serveHttp = (first: Buffer) => {
+      connection.tunnel = false;
+      connection.tunnelHost = target;
+      socket.unshift(first);
+      this.server.emit('connection', socket);
+    };
+    this.#options.connect(target, socket, head, { refuse, serveHttp });
+  }
+
+  /** What the parser refuses, and heads that don't come in time. */
+  #clientError(error: Error & { code?: string; reason?: string }, socket: Tracked): void {
+    const connection = socket[STATE];
+    if (!connection || connection.broken) return;
+    connection.broken = true;
+    const refused = parserError(error);
+    if (!refused || !socket.writable || socket.bytesRead === 0) {
+      socket.destroy();
+      return;
+    }
+    this.#options.onRefused?.(refused);
+    const { req, res } = connection;
+    if (!res) respondErrorRaw(socket, refused);
+    else if (req?.complete) {
+      // The answers before it come first: a 400 now would pass for one of theirs.
+      if (!res.headersSent) res.shouldKeepAlive = false;
+      res.once('close', () => socket.destroySoon());
+    } else if (res.socket) respondError(res, refused);
+    else socket.destroy();
+  }
+
+  #checkClients(): void {
+    const now = performance.now();
+    for (const connection of this.#connections) {
+      if (connection.overdue(now, this.#options)) connection.socket.destroy();
+    }
+  }
+}
+
+function parserError(error: { code?: string; reason?: string }): CisternError | undefined {
+  if (error.code === 'HPE_HEADER_OVERFLOW') return new CisternError('RequestHeaderTooLarge');
+  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') return new CisternError('RequestTimeout');
+  return error.code?.startsWith('HPE_')
+    ? new CisternError('InvalidRequest', `(${error.reason ?? error.code})`)
+    : undefined;
+}

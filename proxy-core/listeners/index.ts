@@ -1,0 +1,11 @@
+export { type ConnectOptions, createConnectHandler } from './connect.ts';
+export {
+  type ConnectHandler,
+  createForwardProxy,
+  type ForwardProxy,
+  type ForwardProxyOptions,
+  MAX_HEADER_SIZE,
+} from './forward-proxy.ts';
+export { type RelayOptions, relay } from './relay.ts';
+export { asCisternError, respondError } from './respond-error.ts';
+export type { Exchange, Handle, RelayHooks, RelayObserver, RelayOutcome } from './types.ts';

@@ -1,0 +1,45 @@
+import type { S3Upstream, UpstreamExchange } from '../upstream/index.ts';
+import { Answer, type Outgoing, type RelayOptions } from './answer.ts';
+import { StreamedRequest } from './streamed-request.ts';
+import type { Exchange } from './types.ts';
+
+export type { RelayOptions } from './answer.ts';
+
+/** Passes a request on and its answer back, both untouched but for what is between two hops only. */
+export function relay(exchange: Exchange, upstream: S3Upstream, options: RelayOptions = {}): void {
+  const answer = new Answer(exchange, options);
+  if (isPlain(exchange)) {
+    const { method, authority, scheme, target, headers } = exchange;
+    answer.outgoing = new PlainRequest();
+    const started = upstream.fetch({ method, authority, scheme, path: target, headers }, answer);
+    (answer.outgoing as PlainRequest).exchange = started;
+    return;
+  }
+  const { hooks } = options;
+  const onBody = hooks?.onRequestBody ? (chunk: Buffer) => hooks.onRequestBody!(chunk) : undefined;
+  const request = new StreamedRequest(exchange, upstream, answer, onBody);
+  answer.outgoing = request;
+  request.start();
+}
+
+/** Without a body there is nothing to send after the head. */
+class PlainRequest implements Outgoing {
+  readonly bytesReceived = 0;
+  readonly requestComplete = true;
+  exchange: UpstreamExchange | undefined;
+
+  resume(): void {
+    this.exchange?.resume();
+  }
+
+  abort(): void {
+    this.exchange?.abort();
+  }
+}
+
+/** What undici sends as it is: no body, and a method for which it adds no Content-Length. */
+function isPlain({ method, framing, expectsContinue, target }: Exchange): boolean {
+  return framing === 'none' && !expectsContinue && PLAIN.has(method) && target !== '*';
+}
+
+const PLAIN = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS', 'TRACE']);

@@ -1,0 +1,226 @@
+import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
+import { CisternError } from '../errors.ts';
+import {
+  DialError,
+  endToEnd,
+  isConnectionLost,
+  type RelayRoute,
+  type ResponseHandler,
+  type S3Upstream,
+  toCisternError,
+  type Watched,
+} from '../upstream/index.ts';
+import type { Outgoing } from './answer.ts';
+import type { Exchange } from './types.ts';
+
+/**
+ * A request with a body, an `Expect` or trailers, by `node:http`: undici refuses those. The body streams with
+ * back-pressure, and not before there is a connection, so that one that can't be made costs nothing but another try.
+ */
+export class StreamedRequest implements Outgoing, Watched {
+  since = 0;
+  patience: number;
+  bytesReceived = 0;
+  requestComplete = false;
+  readonly #exchange: Exchange;
+  readonly #upstream: S3Upstream;
+  readonly #handler: ResponseHandler;
+  readonly #onBody: ((chunk: Buffer) => void) | undefined;
+  #request: ClientRequest | undefined;
+  #response: IncomingMessage | undefined;
+  #attempts = 0;
+  /** The client's body flows. */
+  #reading = false;
+  #done = false;
+
+  constructor(exchange: Exchange, upstream: S3Upstream, handler: ResponseHandler, onBody?: (chunk: Buffer) => void) {
+    this.#exchange = exchange;
+    this.#upstream = upstream;
+    this.#handler = handler;
+    this.#onBody = onBody;
+    this.patience = upstream.firstByteTicks;
+    upstream.watchdog.watch(this);
+  }
+
+  start(): void {
+    const { authority, scheme } = this.#exchange;
+    this.#attempts++;
+    this.#upstream.relayRoute(authority, scheme).then(
+      route => this.#done || this.#send(route),
+      error => this.#fail(error),
+    );
+  }
+
+  resume(): void {
+    if (this.#done) return;
+    this.#waitFor(this.#upstream.idleTicks);
+    this.#response?.resume();
+  }
+
+  abort(): void {
+    if (this.#done) return;
+    this.#finish();
+    this.#request?.destroy();
+  }
+
+  onStill(): void {
+    if (this.#done) return;
+    const when = this.#response
+      ? 'it stopped in the middle of its answer'
+      : this.requestComplete
+        ? 'no answer'
+        : 'it took no more';
+    this.#fail(new CisternError('UpstreamTimeout', `(${this.#exchange.authority}: ${when})`));
+    this.#request?.destroy();
+  }
+
+  #send(route: RelayRoute): void {
+    const { method, framing, headers, target } = this.#exchange;
+    const all = route.headers(headers);
+    const plain = framing === 'none' && !BODILESS.has(method);
+    const request = httpRequest({
+      agent: route.agent,
+      method,
+      path: route.path(target),
+      setHost: false,
+      maxHeaderSize: 65_536,
+      ...(plain ? {} : { headers: framing === 'chunked' ? [...all, 'Transfer-Encoding', 'chunked'] : [...all] }),
+    });
+    if (plain) sendNoBody(request, all);
+    this.#request = request;
+    request.maxHeadersCount = 0;
+    let connected = false;
+    request
+      .on('socket', () => {
+        connected = true;
+        if (!this.#done) this.#sendBody(request);
+      })
+      .on('information', info => {
+        this.since = this.#upstream.watchdog.now;
+        if (!this.#done) this.#handler.onInformation?.(info.statusCode, info.statusMessage, endToEnd(info.rawHeaders));
+      })
+      .on('response', response => this.#receive(response))
+      .on('drain', () => {
+        // From here the client is the one to wait for, and the listener's limits are for it.
+        if (!this.requestComplete && !this.#response) this.patience = 0;
+        this.#exchange.req.resume();
+      })
+      .on('error', error => {
+        if (this.#done || this.#response) return;
+        if (this.#mayRetry(error, connected, request)) this.start();
+        else this.#fail(error);
+      });
+  }
+
+  #mayRetry(error: Error, connected: boolean, request: ClientRequest): boolean {
+    if (this.#attempts >= MAX_ATTEMPTS) return false;
+    if (!connected) return error instanceof DialError;
+    // A kept connection that S3 had closed: nothing of the body is gone yet, and the method may be repeated.
+    return (
+      request.reusedSocket &&
+      this.bytesReceived === 0 &&
+      REPEATABLE.has(this.#exchange.method) &&
+      isConnectionLost(error)
+    );
+  }
+
+  #sendBody(request: ClientRequest): void {
+    const { req, expectsContinue, framing } = this.#exchange;
+    if (framing === 'none' || this.requestComplete) {
+      this.#sent(request);
+      return;
+    }
+    if (expectsContinue) request.flushHeaders();
+    this.patience = expectsContinue ? this.#upstream.firstByteTicks : 0;
+    if (this.#reading) return;
+    this.#reading = true;
+    req.on('data', (chunk: Buffer) => this.#onChunk(chunk)).on('end', () => this.#onBodyEnd());
+  }
+
+  #onChunk(chunk: Buffer): void {
+    this.bytesReceived += chunk.length;
+    this.#onBody?.(chunk);
+    if (this.#done || !this.#request) return;
+    if (this.#request.write(chunk)) {
+      this.patience = 0;
+      return;
+    }
+    this.#exchange.req.pause();
+    this.#waitFor(this.#upstream.idleTicks);
+  }
+
+  #onBodyEnd(): void {
+    const { req } = this.#exchange;
+    if (!req.complete || !this.#request) return;
+    if (req.rawTrailers.length > 0) this.#request.addTrailers(pairs(req.rawTrailers));
+    this.#sent(this.#request);
+  }
+
+  #sent(request: ClientRequest): void {
+    this.requestComplete = true;
+    if (this.#done) return;
+    if (!this.#response) this.#waitFor(this.#upstream.firstByteTicks);
+    request.end();
+  }
+
+  #receive(response: IncomingMessage): void {
+    if (this.#done) {
+      response.destroy();
+      return;
+    }
+    this.#response = response;
+    this.#waitFor(this.#upstream.idleTicks);
+    const ended = () => {
+      if (!response.complete)
+        this.#fail(new CisternError('BadGateway', `(${this.#exchange.authority}: the answer was cut)`));
+    };
+    response.on('error', ended).on('close', ended);
+    this.#handler.onHeaders(response.statusCode!, response.statusMessage!, endToEnd(response.rawHeaders));
+    response.on('data', (chunk: Buffer) => {
+      if (this.#done) return;
+      this.since = this.#upstream.watchdog.now;
+      if (this.#handler.onData(chunk)) return;
+      response.pause();
+      this.patience = 0;
+    });
+    response.on('end', () => {
+      if (this.#done || !response.complete) return;
+      this.#finish();
+      this.#handler.onComplete(response.rawTrailers);
+    });
+  }
+
+  #waitFor(ticks: number): void {
+    this.since = this.#upstream.watchdog.now;
+    this.patience = ticks;
+  }
+
+  #fail(error: unknown): void {
+    if (this.#done) return;
+    this.#finish();
+    this.#handler.onError(toCisternError(error, this.#exchange.authority));
+  }
+
+  #finish(): void {
+    this.#done = true;
+    this.#upstream.watchdog.unwatch(this);
+    // What the client still sends has nowhere to go; the listener's limits bound it.
+    if (!this.#exchange.req.complete) this.#exchange.req.resume();
+  }
+}
+
+const MAX_ATTEMPTS = 3;
+const BODILESS = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS', 'TRACE']);
+const REPEATABLE = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
+
+/** Node would announce a chunked body for a method that usually has one. */
+function sendNoBody(request: ClientRequest, headers: readonly string[]): void {
+  request.useChunkedEncodingByDefault = false;
+  for (const [name, value] of pairs(headers)) request.appendHeader(name, value);
+}
+
+function pairs(raw: readonly string[]): [string, string][] {
+  const list: [string, string][] = [];
+  for (let i = 0; i < raw.length; i += 2) list.push([raw[i]!, raw[i + 1]!]);
+  return list;
+}

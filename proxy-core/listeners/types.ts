@@ -1,0 +1,55 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { CisternError } from '../errors.ts';
+import type { RawHeaders } from '../request/index.ts';
+
+/** A request that a listener took in: well-formed, with one certain authority, and its answer yet to be given. */
+export interface Exchange {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  readonly method: string;
+  readonly scheme: 'http' | 'https';
+  /** As spelled in the Host that `headers` carries. */
+  readonly authority: string;
+  /** Raw path and query as they came; `*` for OPTIONS of a server. */
+  readonly target: string;
+  /** End to end, in order, with Host = authority in place. */
+  readonly headers: RawHeaders;
+  /** How the request says where its body ends. `none` means that it has no body. */
+  readonly framing: 'none' | 'length' | 'chunked';
+  /** The client waits for `100 Continue` before it sends the body. */
+  readonly expectsContinue: boolean;
+  /** `host:port` of the tunnel it came through. */
+  readonly tunnelHost: string | undefined;
+}
+
+/** Answers a request. A promise that rejects is answered with the error, or the connection cut. */
+export type Handle = (exchange: Exchange) => void | Promise<void>;
+
+/** What has to happen at certain moments of a relayed request: how writes move epochs on before their clients hear. */
+export interface RelayHooks {
+  onRequestBody?(chunk: Buffer): void;
+  /** After the final status and headers, before the client hears anything; the answer waits for the promise. */
+  beforeHeaders?(status: number, headers: RawHeaders): Promise<void> | undefined;
+  onResponseBody?(chunk: Buffer): void;
+  /** true: keep the last chunk back until beforeEnd settles */
+  readonly holdsEnd?: boolean;
+  beforeEnd?(): Promise<void> | undefined;
+  /** The upstream died after (part of) the request went out and before a complete answer. Awaited before the client hears. */
+  onUnknownOutcome?(): Promise<void> | undefined;
+}
+
+/** What counters and the access log hear of a relayed request. */
+export interface RelayObserver {
+  /** The final status and end-to-end headers of the upstream. */
+  onAnswer?(status: number, headers: RawHeaders): void;
+  /** Once, when the client has its answer or is gone. */
+  onDone?(outcome: RelayOutcome): void;
+}
+
+export interface RelayOutcome {
+  /** Body bytes of the answer handed to the client's connection. */
+  readonly bytesSent: number;
+  /** Body bytes of the request read from the client. */
+  readonly bytesReceived: number;
+  readonly error?: CisternError;
+}

@@ -1,0 +1,297 @@
+import { afterEach, expect, test } from 'vitest';
+import type { RelayOutcome } from '../../proxy-core/listeners/index.ts';
+import { type RawOrigin, rawOrigin } from '../upstream/helpers.ts';
+import { type Harness, type HarnessOptions, RawClient, startProxy } from './helpers.ts';
+
+const open: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of open.splice(0).reverse()) await close();
+});
+
+async function start(
+  answer: Parameters<typeof rawOrigin>[0],
+  options: HarnessOptions = {},
+): Promise<{ origin: RawOrigin; proxy: Harness; client: RawClient; host: string }> {
+  const origin = await rawOrigin(answer);
+  open.push(() => origin.close());
+  const host = `127.0.0.1:${origin.port}`;
+  const proxy = await startProxy({ origins: [host], ...options });
+  open.push(() => proxy.close());
+  const client = new RawClient(proxy.port);
+  open.push(() => client.destroy());
+  return { origin, proxy, client, host };
+}
+
+const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi';
+
+/** Lines that are for the connection are each hop's own. */
+function own(head: string): string[] {
+  return head.split('\r\n').filter(line => !/^(connection|keep-alive|transfer-encoding):/i.test(line));
+}
+
+test('an absolute-form request is relayed with its headers as they came, and so is the answer', async () => {
+  const answer =
+    'HTTP/1.1 200 Fine\r\nETag: "x"\r\nx-amz-Meta-B: \xc3\xa9\r\nx-amz-meta-a: 1\r\nX-Amz-Meta-b: 2\r\nContent-Disposition: attachment; filename="\xc3\xa9"\r\nContent-Length: 2\r\n\r\nhi';
+  const { origin, client, host } = await start(socket => socket.write(answer, 'latin1'));
+  client.send(
+    `GET http://${host}/a%2Fb//../c?x=1& HTTP/1.1\r\nHost: ${host}\r\nX-b: 1\r\nx-A: \xc3\xa9\r\nX-B: 2\r\n\r\n`,
+  );
+  const text = await client.untilText('hi');
+  expect(own(origin.heads[0]!)).toEqual([
+    `GET /a%2Fb//../c?x=1& HTTP/1.1`,
+    `Host: ${host}`,
+    'X-b: 1',
+    'x-A: \xc3\xa9',
+    'X-B: 2',
+  ]);
+  expect(own(text).join('\r\n')).toBe(answer);
+});
+
+test('origin-form requests are relayed to their Host, one after the other on one connection', async () => {
+  const { origin, client, host } = await start(socket => socket.write(OK));
+  client.send(`GET /1 HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+  await client.until(({ text }) => text.split('hi').length === 2);
+  client.send(`GET /2 HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+  await client.until(({ text }) => text.split('hi').length === 3);
+  expect(origin.heads.map(head => head.split(' ')[1])).toEqual(['/1', '/2']);
+});
+
+test('pipelined requests are answered in order', async () => {
+  const { client, host } = await start((socket, head) => {
+    const name = head.split(' ')[1]!;
+    socket.write(`HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n${name}`);
+  });
+  client.send(['/1', '/2', '/3'].map(path => `GET ${path} HTTP/1.1\r\nHost: ${host}\r\n\r\n`).join(''));
+  const text = await client.untilText('/3');
+  expect(text.match(/\n\/\d/g)).toEqual(['\n/1', '\n/2', '\n/3']);
+});
+
+test('an upload with Content-Length arrives byte for byte', async () => {
+  const body = Buffer.alloc(3 << 20, 'abcdefg');
+  let got = 0;
+  const { client, host, origin } = await start((socket, _head, rest) => {
+    got = rest.length;
+    const count = (chunk: Buffer) => {
+      got += chunk.length;
+      if (got === body.length) socket.write(OK);
+    };
+    socket.on('data', count);
+  });
+  client.send(`PUT /k HTTP/1.1\r\nHost: ${host}\r\nContent-Length: ${body.length}\r\nX-Y: 1\r\n\r\n`);
+  client.socket.write(body);
+  await client.untilText('hi');
+  expect(got).toBe(body.length);
+  expect(own(origin.heads[0]!)).toEqual([
+    'PUT /k HTTP/1.1',
+    `Host: ${host}`,
+    `Content-Length: ${body.length}`,
+    'X-Y: 1',
+  ]);
+});
+
+test('a chunked upload and its trailers go through', async () => {
+  let seen = '';
+  const { client, host } = await start((socket, _head, rest) => {
+    seen += rest;
+    const look = (chunk?: Buffer) => {
+      seen += chunk?.toString() ?? '';
+      if (seen.endsWith('\r\n\r\n')) socket.write(OK);
+    };
+    socket.on('data', look);
+    look();
+  });
+  client.send(
+    `PUT /k HTTP/1.1\r\nHost: ${host}\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n3\r\nabc\r\n0\r\nX-Sum: 7\r\n\r\n`,
+  );
+  await client.untilText('hi');
+  expect(seen).toBe('3\r\nabc\r\n0\r\nX-Sum: 7\r\n\r\n');
+});
+
+test('a chunked answer and its trailers go through', async () => {
+  const { client, host } = await start(socket =>
+    socket.write(
+      'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n2\r\nhi\r\n0\r\nX-Sum: 9\r\n\r\n',
+    ),
+  );
+  client.send(`GET /k HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+  const text = await client.untilText('X-Sum: 9\r\n\r\n');
+  expect(text).toContain('2\r\nhi\r\n0\r\nX-Sum: 9\r\n\r\n');
+});
+
+test('Expect: 100-continue is answered by the upstream, and the connection is kept', async () => {
+  const { client, host, origin } = await start((socket, head) => {
+    if (head.startsWith('GET')) socket.write(OK);
+    else {
+      socket.write('HTTP/1.1 100 Continue\r\n\r\n');
+      socket.once('data', body => socket.write(`HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n${body}`));
+    }
+  });
+  client.send(`PUT /k HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n`);
+  await client.untilText('HTTP/1.1 100 Continue\r\n\r\n');
+  expect(origin.heads[0]).toContain('Expect: 100-continue');
+  client.send('hello');
+  const text = await client.untilText('hello');
+  expect(text).not.toMatch(/connection: close/i);
+  client.send(`GET /k HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+  await client.untilText('\r\n\r\nhi');
+});
+
+test('a refusal instead of 100 reaches the client, whose connection is then closed', async () => {
+  const { client, host } = await start(socket => socket.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno'));
+  client.send(`PUT /k HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n`);
+  const text = await client.untilEnd();
+  expect(text).toMatch(/^HTTP\/1.1 403 Forbidden\r\n.*connection: close.*no$/is);
+});
+
+test.each([
+  ['GET', ''],
+  ['PUT', 'Content-Length: 0\r\n'],
+])('interim answers to %s pass before the final one', async (method, header) => {
+  const { client, host } = await start(socket =>
+    socket.write(
+      `HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\nX-y: \xe9\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n${OK}`,
+      'latin1',
+    ),
+  );
+  client.send(`${method} /k HTTP/1.1\r\nHost: ${host}\r\n${header}\r\n`);
+  const text = await client.untilText('hi');
+  expect(text).toMatch(
+    /^HTTP\/1.1 103 Early Hints\r\nLink: <\/a>; rel=preload\r\nX-y: \xe9\r\n\r\nHTTP\/1.1 102 Processing\r\n\r\nHTTP\/1.1 200 OK\r\n/,
+  );
+});
+
+test.each(['GET', 'POST'])('an answer to %s that is cut short is cut for the client, too', async method => {
+  const { client, host } = await start(socket => {
+    socket.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc');
+    setImmediate(() => socket.end());
+  });
+  const body = method === 'POST' ? 'Content-Length: 1\r\n\r\nx' : '\r\n';
+  client.send(`${method} /k HTTP/1.1\r\nHost: ${host}\r\n${body}`);
+  const text = await client.untilEnd();
+  expect(text.split('\r\n\r\n')[1]).toMatch(/^(abc)?$/);
+});
+
+test('a chunked answer that is cut never gets its last chunk', async () => {
+  const { client, host } = await start(socket => {
+    socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n');
+    setImmediate(() => socket.end());
+  });
+  client.send(`GET /k HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+  expect(await client.untilEnd()).not.toContain('\r\n0\r\n');
+});
+
+test('an answer whose end is the end of the connection arrives whole', async () => {
+  const { client, host } = await start(socket => socket.end('HTTP/1.1 200 OK\r\n\r\nabcdef'));
+  client.send(`GET /k HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+  expect(await client.untilEnd()).toMatch(/6\r\nabcdef\r\n0\r\n\r\n$/);
+});
+
+test.each(['HEAD', 'GET'])('a bodiless answer to %s keeps its headers', async method => {
+  const status = method === 'HEAD' ? '200 OK\r\nContent-Length: 99' : '304 Not Modified';
+  const { client, host, origin } = await start(socket => socket.write(`HTTP/1.1 ${status}\r\nETag: "x"\r\n\r\n`));
+  client.send(`${method} /1 HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+  const text = await client.untilText('\r\n\r\n');
+  expect(own(text).join('\r\n')).toBe(`HTTP/1.1 ${status}\r\nETag: "x"\r\n\r\n`);
+  client.send(`${method} /2 HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+  await client.until(({ text }) => text.split('\r\n\r\n').length === 3);
+  expect(origin.connections).toBe(1);
+});
+
+test.each(['PROPFIND', 'PUT'])('%s without a body is relayed without inventing one', async method => {
+  const { client, host, origin } = await start(socket => socket.write(OK));
+  client.send(`${method} /k HTTP/1.1\r\nHost: ${host}\r\nDepth: 1\r\n\r\n`);
+  await client.untilText('hi');
+  expect(origin.heads[0]).not.toMatch(/transfer-encoding|content-length/i);
+});
+
+test('a client that goes away ends the request upstream', async () => {
+  let gone: () => void;
+  const aborted = new Promise<void>(resolve => {
+    gone = resolve;
+  });
+  const { client, host } = await start(socket => {
+    socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nabc');
+    socket.on('close', () => gone());
+  });
+  client.send(`GET /k HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+  await client.untilText('abc');
+  client.destroy();
+  await aborted;
+});
+
+test('an upload that its client breaks off ends upstream incomplete', async () => {
+  let done: (complete: boolean) => void;
+  const ended = new Promise<boolean>(resolve => {
+    done = resolve;
+  });
+  let got = 0;
+  let started: () => void;
+  const begun = new Promise<void>(resolve => {
+    started = resolve;
+  });
+  const { client, host } = await start(socket => {
+    started();
+    socket.on('data', chunk => {
+      got += chunk.length;
+    });
+    socket.on('close', () => done(got >= 1000));
+  });
+  client.send(`PUT /k HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 1000\r\n\r\nabc`);
+  await begun;
+  client.destroy();
+  expect(await ended).toBe(false);
+});
+
+test('a slow reader holds the upstream back, and gets everything in the end', async () => {
+  const size = 64 << 20;
+  let written = 0;
+  const { client, host, proxy } = await start(socket => {
+    socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${size}\r\n\r\n`);
+    const chunk = Buffer.alloc(1 << 20, 'x');
+    const more = () => {
+      while (written < size) {
+        written += chunk.length;
+        if (!socket.write(chunk)) return;
+      }
+    };
+    socket.on('drain', more);
+    more();
+  });
+  client.socket.pause();
+  client.send(`GET /k HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+  let last = -1;
+  while (written !== last || written === 0) {
+    last = written;
+    await new Promise(resolve => setTimeout(resolve, 100));
+  }
+  expect(written).toBeLessThan(size / 2);
+  expect(proxy.activity.active_requests).toBe(1);
+  let got = 0;
+  await new Promise<void>(resolve => {
+    client.socket.removeAllListeners('data').on('data', chunk => {
+      got += chunk.length;
+      if (got > size) resolve();
+    });
+    client.socket.resume();
+  });
+});
+
+test('the observer hears of status and bytes, and extra headers are added', async () => {
+  const heard: unknown[] = [];
+  let done: (outcome: RelayOutcome) => void;
+  const outcome = new Promise<RelayOutcome>(resolve => {
+    done = resolve;
+  });
+  const observer = { onAnswer: (status: number) => void heard.push(status), onDone: (o: RelayOutcome) => done(o) };
+  const { client, host } = await start(
+    (socket, _head, rest) => {
+      if (rest === 'abc') socket.write(OK);
+      else socket.once('data', () => socket.write(OK));
+    },
+    { relay: { observer, extra: ['X-Cache', 'BYPASS'] } },
+  );
+  client.send(`POST /k HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 3\r\n\r\nabc`);
+  expect(await client.untilText('hi')).toContain('X-Cache: BYPASS\r\n');
+  expect(await outcome).toEqual({ bytesSent: 2, bytesReceived: 3 });
+  expect(heard).toEqual([200]);
+});
