@@ -33,10 +33,10 @@ async function followPort(listener: (status: DesktopStatus) => void): Promise<vo
       const answer = await fetch('/api/status', { signal: AbortSignal.timeout(5 * POLL_MS) });
       if (!answer.ok) throw new Error(await answer.text());
       snapshot = await answer.json();
-      listener({ core: { phase: 'serving' }, snapshot });
+      listener({ core: { phase: 'serving' }, snapshot, shell_lines: [] });
     } catch {
       const reason = 'The dashboard does not answer. Is Cistern running?';
-      listener({ core: { phase: 'down', reason, retry_in_ms: POLL_MS }, snapshot });
+      listener({ core: { phase: 'down', reason, retry_in_ms: POLL_MS }, snapshot, shell_lines: [] });
     }
     await new Promise(resolve => setTimeout(resolve, POLL_MS));
   }

@@ -5,10 +5,12 @@ import { bytes, count, duration, percent, rate } from './format.ts';
 const ADDRESS_NAMES = { proxy: 'Proxy', dashboard: 'Dashboard', health: 'Health', metrics: 'Metrics' } as const;
 
 /** Puts a status on the page. */
-export function show({ core, snapshot }: DesktopStatus): void {
+export function show({ core, snapshot, shell_lines }: DesktopStatus): void {
   document.body.dataset.phase = core.phase;
-  text('state', stateInWords({ core, snapshot }));
+  text('state', stateInWords(core, snapshot));
   if (snapshot !== null) showSnapshot(snapshot);
+  showShellLines(shell_lines);
+  byId('empty').hidden = snapshot === null || snapshot.counters.requests > 0;
   const problems = [...(core.phase === 'down' ? [core.reason] : []), ...(snapshot?.problems ?? [])];
   list(
     byId('problems'),
@@ -16,7 +18,7 @@ export function show({ core, snapshot }: DesktopStatus): void {
   );
 }
 
-function stateInWords({ core, snapshot }: DesktopStatus): string {
+function stateInWords(core: DesktopStatus['core'], snapshot: StatusSnapshot | null): string {
   switch (core.phase) {
     case 'starting':
       return 'Starting';
@@ -27,6 +29,13 @@ function stateInWords({ core, snapshot }: DesktopStatus): string {
     case 'serving':
       return snapshot === null ? 'Starting' : `Serving on ${snapshot.addresses.proxy}`;
   }
+}
+
+/** A browser is told where to get the lines: only the app knows the person's shell and Region. */
+function showShellLines(lines: readonly string[]): void {
+  text('how', lines.length > 0 ? 'Paste these lines into a shell:' : 'This prints the lines to paste into a shell:');
+  text('shell-lines', lines.length > 0 ? lines.join('\n') : 'cistern env');
+  byId('copy').hidden = lines.length === 0;
 }
 
 function showSnapshot(snapshot: StatusSnapshot): void {

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import { type UtilityProcess, utilityProcess } from 'electron';
 import type { StatusSnapshot } from '../../proxy-core/admin/index.ts';
 import type { FromCore, StartOptions, ToCore } from './core-messages.ts';
-import type { CoreState, DesktopStatus } from './ipc.ts';
+import type { CoreState, CoreStatus } from './ipc.ts';
 import { restartDelay, WELL_AFTER_MS } from './restart-delay.ts';
 
 export interface CoreHostOptions {
@@ -12,11 +12,18 @@ export interface CoreHostOptions {
   readonly startOptions: () => StartOptions;
 }
 
+interface CoreEvents {
+  /** At every change, and about once a second while it serves. */
+  status: [CoreStatus];
+  /** Each time that it has begun to serve. */
+  serving: [StatusSnapshot];
+}
+
 /**
  * Hosts the core in a utility process: a process of its own, so that a busy proxy never makes the window or the tray
  * wait, and one that crashes takes nothing with it. Started again whenever it ends, until {@link stop}.
  */
-export class CoreHost extends EventEmitter<{ status: [DesktopStatus] }> {
+export class CoreHost extends EventEmitter<CoreEvents> {
   readonly #options: CoreHostOptions;
   #child: UtilityProcess | undefined;
   #state: CoreState = { phase: 'starting' };
@@ -32,7 +39,7 @@ export class CoreHost extends EventEmitter<{ status: [DesktopStatus] }> {
     this.#options = options;
   }
 
-  get status(): DesktopStatus {
+  get status(): CoreStatus {
     return { core: this.#state, snapshot: this.#snapshot };
   }
 
@@ -43,17 +50,13 @@ export class CoreHost extends EventEmitter<{ status: [DesktopStatus] }> {
     const env = { ...process.env, UV_THREADPOOL_SIZE: '64' };
     const child = utilityProcess.fork(this.#options.modulePath, [], { serviceName: 'Cistern core', env });
     this.#child = child;
-    child.on('message', (message: FromCore) => this.#hear(child, message));
+    child.on('message', (message: FromCore) => this.#hear(message));
     child.once('exit', code => this.#ended(code));
     this.#tell({ type: 'start', options: this.#options.startOptions() });
   }
 
-  /**
-   * Lets running transfers finish for as long as the core's settings say; resolves when its process has ended. A second
-   * call ends it at once.
-   */
+  /** Lets running transfers finish for as long as the core's settings say; resolves when its process has ended. */
   stop(): Promise<void> {
-    if (this.#stopped !== undefined && this.#child !== undefined) end(this.#child);
     this.#stopped ??= new Promise(resolve => {
       clearTimeout(this.#retry);
       this.#enter({ phase: 'stopping' });
@@ -64,14 +67,20 @@ export class CoreHost extends EventEmitter<{ status: [DesktopStatus] }> {
     return this.#stopped;
   }
 
+  /** Ends its process at once, transfers or not. */
+  kill(): void {
+    // Not `child.kill()`: its SIGTERM asks for an orderly stop, which a core that failed may not manage.
+    if (this.#child?.pid !== undefined) process.kill(this.#child.pid, 'SIGKILL');
+  }
+
   #tell(message: ToCore): void {
     this.#child?.postMessage(message);
   }
 
-  #hear(child: UtilityProcess, message: FromCore): void {
+  #hear(message: FromCore): void {
     if (message.type === 'failed') {
       this.#reason = message.reason;
-      end(child);
+      this.kill();
       return;
     }
     this.#snapshot = message.snapshot;
@@ -80,6 +89,7 @@ export class CoreHost extends EventEmitter<{ status: [DesktopStatus] }> {
         this.#failures = 0;
       }, WELL_AFTER_MS);
       this.#enter({ phase: 'serving' });
+      this.emit('serving', message.snapshot);
     } else {
       this.emit('status', this.status);
     }
@@ -101,9 +111,4 @@ export class CoreHost extends EventEmitter<{ status: [DesktopStatus] }> {
     this.#state = state;
     this.emit('status', this.status);
   }
-}
-
-/** Not `child.kill()`: its SIGTERM asks for an orderly stop, which a core that failed may not manage. */
-function end(child: UtilityProcess): void {
-  if (child.pid !== undefined) process.kill(child.pid, 'SIGKILL');
 }

@@ -8,10 +8,15 @@ export type CoreState =
   | { readonly phase: 'down'; readonly reason: string; readonly retry_in_ms: number }
   | { readonly phase: 'stopping' };
 
-export interface DesktopStatus {
+export interface CoreStatus {
   readonly core: CoreState;
   /** The last that the core told; null until it told the first. */
   readonly snapshot: StatusSnapshot | null;
+}
+
+export interface DesktopStatus extends CoreStatus {
+  /** What a person pastes into a shell; empty until the core serves. */
+  readonly shell_lines: readonly string[];
 }
 
 /** Calls from the window to the main process. With {@link Pushes} this is every channel there is. */

@@ -1,19 +1,30 @@
 import { join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
+import { isDeepStrictEqual, parseArgs } from 'node:util';
 import { app, dialog, Menu } from 'electron';
 import { CoreHost } from './core-host.ts';
 import type { StartOptions } from './core-messages.ts';
+import type { DesktopStatus } from './ipc.ts';
 import { answerCall, push } from './ipc-main.ts';
 import { lockDown } from './lock-down.ts';
+import { pasteLines } from './paste-lines.ts';
+import { quitAfter } from './quit.ts';
 import { registerRendererScheme, serveRenderer } from './renderer-protocol.ts';
 import { openSettingsStore } from './settings-store.ts';
 import { createTray } from './tray.ts';
 import { StatusWindow } from './window.ts';
 import { statusInWords } from './words.ts';
 
-// One page of numbers needs no graphics processor; without it there is a process and some 100 MB less.
+// A page of numbers gains nothing from graphics drivers, and where they are missing or broken (virtual machines, remote
+// desktops) the app has its window all the same.
 app.disableHardwareAcceleration();
 registerRendererScheme();
+
+for (const stream of [process.stdout, process.stderr]) {
+  // Who reads our lines may go away; Electron would show that as a crash.
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+}
 
 if (app.requestSingleInstanceLock()) {
   app
@@ -25,6 +36,7 @@ if (app.requestSingleInstanceLock()) {
     });
 } else {
   // The running instance gets `second-instance` and opens its window.
+  process.stdout.write('Cistern is running already; its window was opened.\n');
   app.exit(0);
 }
 
@@ -43,16 +55,30 @@ async function run(): Promise<void> {
   const window = new StatusWindow({ preload: join(__dirname, 'preload.cjs'), resourcesDir, store });
   const tray = createTray(resourcesDir, { open: () => window.open(), quit: () => app.quit() });
 
-  answerCall('status:get', () => core.status);
-  core.on('status', status => {
-    tray.show(statusInWords(status));
-    if (window.current) push(window.current, 'status:changed', status);
+  let shell_lines: readonly string[] = [];
+  const status = (): DesktopStatus => ({ ...core.status, shell_lines });
+  const publish = () => {
+    tray.show(statusInWords(core.status));
+    if (window.current) push(window.current, 'status:changed', status());
+  };
+  answerCall('status:get', status);
+  core.on('status', publish);
+  core.on('serving', async ({ version, addresses }) => {
+    const lines = await pasteLines(addresses.proxy).catch((error: Error): string[] => {
+      process.stderr.write(`cistern: ${error.message}\n`);
+      return [];
+    });
+    if (isDeepStrictEqual(lines, shell_lines)) return;
+    shell_lines = lines;
+    publish();
+    const heading = `Cistern ${version} listens on http://${addresses.proxy}. To use it, paste into a shell:`;
+    process.stdout.write(`${[heading, ...lines].join('\n')}\n`);
   });
   app.on('second-instance', () => window.open());
   app.on('activate', () => window.open());
   // Closing the window leaves the proxy running; the tray's Quit ends it.
   app.on('window-all-closed', () => undefined);
-  quitAfter(() => core.stop());
+  quitAfter(core);
 
   core.start();
   window.open();
@@ -63,18 +89,4 @@ function startOptions(storedFile: string | undefined, rendererDir: string): Star
   const { values } = parseArgs({ options: { config: { type: 'string' } }, strict: false });
   const file = typeof values.config === 'string' ? resolve(values.config) : storedFile;
   return { rendererDir, ...(file === undefined ? {} : { settingsFile: file }) };
-}
-
-/** Holds a quit (menu, signal, end of the session) until `stop` is done. */
-function quitAfter(stop: () => Promise<void>): void {
-  let stopped = false;
-  app.on('will-quit', event => {
-    if (stopped) return;
-    event.preventDefault();
-    stop().then(() => {
-      stopped = true;
-      app.quit();
-    });
-  });
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => app.quit());
 }

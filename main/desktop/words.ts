@@ -1,7 +1,7 @@
-import type { DesktopStatus } from './ipc.ts';
+import type { CoreStatus } from './ipc.ts';
 
 /** The tray's one line: `Cistern: serving on 127.0.0.1:3128, 93 % from cache`. */
-export function statusInWords({ core, snapshot }: DesktopStatus): string {
+export function statusInWords({ core, snapshot }: CoreStatus): string {
   switch (core.phase) {
     case 'starting':
       return 'Cistern: starting';
