@@ -178,8 +178,9 @@ async function happen(set: SetFault, { response, request }: Exchange, byte: numb
   }
   if (fault.resetAfter === byte) {
     await flushed(response);
-    // resetAndDestroy() sends FIN first, which a client takes for an ordinary end; this is its second half alone.
-    Object.assign(request.socket, { resetAndClosing: true }).destroy();
+    // libuv tells its user of a plain end when a reset is found together with the data before it: give that time to be read.
+    await pause(25);
+    request.socket.resetAndDestroy();
   }
 }
 
