@@ -61,7 +61,7 @@ function showSnapshot(snapshot: StatusSnapshot): void {
   text('now-from-cache', rate(throughput.from_cache));
   text('now-from-s3', rate(throughput.from_s3));
 
-  text('ram', ofLimit(cache.ram_bytes, cache.ram_limit));
+  text('ram', cache.ram_limit === 0 ? 'off' : ofLimit(cache.ram_bytes, cache.ram_limit));
   text('disk', cache.disk_bytes === undefined ? 'being counted' : ofLimit(cache.disk_bytes, cache.disk_limit));
   text('dir', cache.dir);
   list(
@@ -73,9 +73,9 @@ function showSnapshot(snapshot: StatusSnapshot): void {
   );
 }
 
-/** A limit of 0 means that only the volume's free space limits it. */
+/** Without a limit of its own (`max_cache_size: 0`) only the volume's free space limits the cache. */
 function ofLimit(used: number, limit: number): string {
-  return limit > 0 ? `${bytes(used)} of ${bytes(limit)}` : bytes(used);
+  return limit < Number.MAX_SAFE_INTEGER ? `${bytes(used)} of ${bytes(limit)}` : bytes(used);
 }
 
 /** Only what changed is touched: a selection that the person made stays, and screen readers hear news only. */

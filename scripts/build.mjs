@@ -1,12 +1,10 @@
 // Bundles the TypeScript of each entry point into dist/.
 
-import { existsSync } from 'node:fs';
 import { cp, mkdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 const at = path => fileURLToPath(new URL(`../${path}`, import.meta.url));
-const present = entries => Object.fromEntries(Object.entries(entries).filter(([, file]) => existsSync(file)));
 const common = { bundle: true, sourcemap: true, logLevel: 'warning' };
 const node = { ...common, platform: 'node', target: 'node20.18' };
 
@@ -19,10 +17,10 @@ await Promise.all([
     packages: 'external',
     outdir: at('dist'),
     outExtension: { '.js': '.mjs' },
-    entryPoints: present({
+    entryPoints: {
       command: at('main/command/main.ts'),
-      ...(existsSync(at('proxy-core/core.ts')) ? { 'desktop/core-process': at('main/desktop/core-process.ts') } : {}),
-    }),
+      'desktop/core-process': at('main/desktop/core-process.ts'),
+    },
   }),
   // Electron's own side, whole in one file each: a sandboxed preload script can load nothing else, and electron-store is
   // an ES module, which the CommonJS that Electron starts with can't require.
@@ -42,9 +40,9 @@ await Promise.all([
     format: 'esm',
     minify: true,
     outdir: at('dist/renderer'),
-    entryPoints: present({ main: at('renderer/main.ts') }),
+    entryPoints: { main: at('renderer/main.ts') },
   }),
-  ...['renderer/index.html', 'renderer/style.css', 'resources/icon.svg']
-    .filter(file => existsSync(at(file)))
-    .map(file => cp(at(file), at(`dist/renderer/${file.split('/')[1]}`))),
+  ...['renderer/index.html', 'renderer/style.css', 'resources/icon.svg'].map(file =>
+    cp(at(file), at(`dist/renderer/${file.split('/')[1]}`)),
+  ),
 ]);

@@ -70,7 +70,14 @@ export class CoreHost extends EventEmitter<CoreEvents> {
   /** Ends its process at once, transfers or not. */
   kill(): void {
     // Not `child.kill()`: its SIGTERM asks for an orderly stop, which a core that failed may not manage.
-    if (this.#child?.pid !== undefined) process.kill(this.#child.pid, 'SIGKILL');
+    const pid = this.#child?.pid;
+    if (pid === undefined) return;
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch (error) {
+      // It ended by itself in this moment; `exit` tells so next.
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
   }
 
   #tell(message: ToCore): void {

@@ -1,3 +1,4 @@
+import about from '../../package.json' with { type: 'json' };
 import { type Core, startCore } from '../../proxy-core/core.ts';
 import { loadSettings } from '../../proxy-core/settings/index.ts';
 import type { FromCore, StartOptions, ToCore } from './core-messages.ts';
@@ -28,7 +29,7 @@ function start(options: StartOptions): void {
 
 async function startOnce({ settingsFile, rendererDir }: StartOptions): Promise<Core> {
   const { settings } = await loadSettings({ file: settingsFile });
-  return startCore(settings, { rendererDir });
+  return startCore(settings, { version: about.version, rendererDir });
 }
 
 function tellEverySecond(running: Core): void {
@@ -57,7 +58,13 @@ async function stopCore(): Promise<void> {
 
 /** The app ends this process once it has heard why. */
 function fail(error: Error): void {
-  tell({ type: 'failed', reason: error.message });
+  tell({ type: 'failed', reason: inWords(error) });
+}
+
+function inWords(error: NodeJS.ErrnoException & { address?: string; port?: number }): string {
+  if (error.code !== 'EADDRINUSE' || error.port === undefined) return error.message;
+  const at = `${error.address}:${error.port}`;
+  return `${at} is in use by another program (or another Cistern). Stop it, or choose another server.proxy_port.`;
 }
 
 function tell(message: FromCore): void {
