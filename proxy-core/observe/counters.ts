@@ -23,6 +23,7 @@ export class Counters {
   disk_corrupt = 0;
   disk_skipped = 0;
   epochs_moved = 0;
+  access_log_dropped = 0;
   readonly bypass_reasons = new Map<string, number>();
 
   bypass(reason: string): void {
