@@ -105,16 +105,16 @@ function sigV4Scheme(algorithm: string): 'sigv4' | 'sigv4a' | undefined {
   return algorithm === 'AWS4-ECDSA-P256-SHA256' ? 'sigv4a' : undefined;
 }
 
-/** The value of a `Name=` part of an Authorization header: up to a comma or white space */
+/** The value of a `Name=` part of an Authorization header, up to the next comma */
 function parameter(authorization: string, nameAndEquals: string): string | undefined {
   let at = authorization.indexOf(nameAndEquals);
   // The name must begin a part: `XCredential=` isn't `Credential=`.
   while (at > 0 && !isSeparator(authorization.charCodeAt(at - 1))) at = authorization.indexOf(nameAndEquals, at + 1);
   if (at < 0) return undefined;
   const from = at + nameAndEquals.length;
-  let to = from;
-  while (to < authorization.length && !isSeparator(authorization.charCodeAt(to))) to++;
-  return to > from ? authorization.slice(from, to) : undefined;
+  const comma = authorization.indexOf(',', from);
+  const value = authorization.slice(from, comma < 0 ? undefined : comma).trimEnd();
+  return value === '' ? undefined : value;
 }
 
 function isSeparator(code: number): boolean {
@@ -143,8 +143,16 @@ function headerSet(signedHeaders: string): ReadonlySet<string> {
 /** `x-amz-date` goes before `Date` (S3 API reference, "Common request headers"); SigV2 writes either as an HTTP-date. */
 function signatureTime(facts: SignatureHeaders): number | undefined {
   const value = facts.amzDate ?? facts.date;
-  return value === undefined ? undefined : (parseIsoBasic(value) ?? parseHttpDate(value));
+  if (value !== lastDate) {
+    lastTime = value === undefined ? undefined : (parseIsoBasic(value) ?? parseHttpDate(value));
+    lastDate = value;
+  }
+  return lastTime;
 }
+
+/** Busy clients sign many requests within one second. */
+let lastDate: string | undefined;
+let lastTime: number | undefined;
 
 function after(time: number | undefined, life: number): number | undefined {
   return time === undefined ? undefined : time + life;
