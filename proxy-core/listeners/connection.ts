@@ -4,9 +4,11 @@ import type { Socket } from 'node:net';
 export interface ClientLimits {
   /** Milliseconds a client may be silent: between requests, in the middle of a body, or not reading its answer. */
   readonly idleTimeout: number;
-  /** Bytes a second that an upload must reach over `idleTimeout`. */
-  readonly minBodyRate: number;
+  /** Bytes a second that an upload must reach over `idleTimeout`; 128 where not given. */
+  readonly minBodyRate?: number;
 }
+
+const MIN_BODY_RATE = 128;
 
 /** What is known of one client connection. Checked from outside every now and then, so that a request costs no timer. */
 export class Connection {
@@ -44,7 +46,8 @@ export class Connection {
       state !== this.#state ||
       state === 'nothing' ||
       (state === 'request' && read !== this.#read) ||
-      (state === 'body' && read - this.#read >= Math.max(1, (limits.minBodyRate * limits.idleTimeout) / 1_000)) ||
+      (state === 'body' &&
+        read - this.#read >= Math.max(1, ((limits.minBodyRate ?? MIN_BODY_RATE) * limits.idleTimeout) / 1_000)) ||
       (state === 'reader' && (written !== this.#written || queued !== this.#queued));
     if (!progress) return now - this.#since > limits.idleTimeout;
     this.#state = state;

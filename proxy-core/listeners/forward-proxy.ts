@@ -155,6 +155,7 @@ class HttpForwardProxy implements ForwardProxy {
     if (found instanceof CisternError) {
       // A head that can be read in two ways says nothing sure about where the next one begins.
       res.shouldKeepAlive = false;
+      connection.broken = true;
       this.#refuse(res, found);
       return;
     }

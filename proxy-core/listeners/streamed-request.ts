@@ -186,6 +186,8 @@ export class StreamedRequest implements Outgoing, Watched {
     response.on('end', () => {
       if (this.#done || !response.complete) return;
       this.#finish();
+      // Answered before it had the whole body: what is left of it has no place on that connection.
+      if (!this.requestComplete) this.#request?.destroy();
       this.#handler.onComplete(response.rawTrailers);
     });
   }

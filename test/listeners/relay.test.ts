@@ -295,3 +295,17 @@ test('the observer hears of status and bytes, and extra headers are added', asyn
   expect(await outcome).toEqual({ bytesSent: 2, bytesReceived: 3 });
   expect(heard).toEqual([200]);
 });
+
+test('an answer that comes before the whole body ends the upload', async () => {
+  let gone: () => void;
+  const closed = new Promise<void>(resolve => {
+    gone = resolve;
+  });
+  const { client, host } = await start(socket => {
+    socket.on('close', () => gone());
+    socket.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno');
+  });
+  client.send(`PUT /k HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 1000\r\n\r\nabc`);
+  expect(await client.untilEnd()).toMatch(/^HTTP\/1.1 403 Forbidden\r\n.*connection: close.*no$/is);
+  await closed;
+});
