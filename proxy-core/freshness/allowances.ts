@@ -25,7 +25,8 @@ export class Allowances {
       this.#byObject.set(entry, callers);
     }
     const known = callers.get(caller);
-    const allowance = known?.epoch === epoch ? known : { epoch, get: Number.NEGATIVE_INFINITY, head: Number.NEGATIVE_INFINITY };
+    const allowance =
+      known?.epoch === epoch ? known : { epoch, get: Number.NEGATIVE_INFINITY, head: Number.NEGATIVE_INFINITY };
     allowance.head = Math.max(allowance.head, at);
     if (method === 'GET') allowance.get = Math.max(allowance.get, at);
     if (!known && callers.size >= CALLERS) {

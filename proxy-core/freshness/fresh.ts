@@ -6,7 +6,11 @@ import type { ObjectEntry } from '../store/index.ts';
  * @param ttl ms
  * @param now on the volume's clock, ms
  */
-export function isFresh(entry: Pick<ObjectEntry, 'epoch' | 'headEpoch' | 'validatedAt'>, ttl: number, now: number): boolean {
+export function isFresh(
+  entry: Pick<ObjectEntry, 'epoch' | 'headEpoch' | 'validatedAt'>,
+  ttl: number,
+  now: number,
+): boolean {
   if (ttl <= 0 || entry.headEpoch !== entry.epoch) return false;
   const age = now - entry.validatedAt;
   return age >= 0 && age <= ttl;

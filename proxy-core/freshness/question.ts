@@ -1,4 +1,11 @@
-import { headerValue, type HeaderFacts, isSigned, type RawHeaders, setHeader, type SignatureFacts } from '../request/index.ts';
+import {
+  type HeaderFacts,
+  headerValue,
+  isSigned,
+  type RawHeaders,
+  type SignatureFacts,
+  setHeader,
+} from '../request/index.ts';
 import type { Head } from '../store/index.ts';
 
 /** How S3 is asked about a candidate with the caller's own request. */
@@ -18,11 +25,25 @@ export interface Question {
  *
  * Under `aws:kms` a 304 doesn't prove that the caller may use the key: one byte is asked for instead, where Range may be added.
  */
-export function questionFor(headers: RawHeaders, facts: HeaderFacts, signature: SignatureFacts, method: 'GET' | 'HEAD', head: Head): Question {
+export function questionFor(
+  headers: RawHeaders,
+  facts: HeaderFacts,
+  signature: SignatureFacts,
+  method: 'GET' | 'HEAD',
+  head: Head,
+): Question {
   const others = facts.ifNoneMatch ?? facts.ifModifiedSince ?? facts.ifUnmodifiedSince ?? facts.ifRange;
-  const ifMatchIsOurs = facts.ifMatch === undefined || facts.ifMatch.trim() === head.etag || `"${facts.ifMatch.trim()}"` === head.etag;
-  if (others !== undefined || !ifMatchIsOurs || isSigned(signature, 'if-none-match')) return { headers, how: 'as_it_came' };
-  if (method === 'GET' && isKms(head) && head.length > 0 && !isSigned(signature, 'range') && !isSigned(signature, 'if-match')) {
+  const ifMatchIsOurs =
+    facts.ifMatch === undefined || facts.ifMatch.trim() === head.etag || `"${facts.ifMatch.trim()}"` === head.etag;
+  if (others !== undefined || !ifMatchIsOurs || isSigned(signature, 'if-none-match'))
+    return { headers, how: 'as_it_came' };
+  if (
+    method === 'GET' &&
+    isKms(head) &&
+    head.length > 0 &&
+    !isSigned(signature, 'range') &&
+    !isSigned(signature, 'if-match')
+  ) {
     return { headers: setHeader(setHeader(headers, 'Range', 'bytes=0-0'), 'If-Match', head.etag), how: 'one_byte' };
   }
   return { headers: setHeader(headers, 'If-None-Match', head.etag), how: 'if_none_match' };
@@ -47,7 +68,8 @@ export function judge(question: Question, head: Head, status: number, headers: R
   if (question.how === 'as_it_came') return 'answer';
   const same = etag === head.etag || (etag === undefined && question.how === 'if_none_match' && status === 304);
   const expected = question.how === 'if_none_match' ? status === 304 : status === 206 || status === 200;
-  if (!expected || !same) return question.how === 'if_none_match' ? 'answer' : status < 400 || status === 412 ? 'rewritten' : 'answer';
+  if (!expected || !same)
+    return question.how === 'if_none_match' ? 'answer' : status < 400 || status === 412 ? 'rewritten' : 'answer';
   const lastModified = headerValue(headers, 'last-modified');
   const known = headerValue(head.headers, 'last-modified');
   return lastModified !== undefined && known !== undefined && lastModified !== known ? 'rewritten' : 'vouched';

@@ -4,7 +4,19 @@ import { httpDate } from './http-date.ts';
 import type { Note, Outcome } from './types.ts';
 
 /** Headers that belong to one answer or one hop and are no part of a head (design section 3). Lower case. */
-const OF_ONE_ANSWER = new Set(['content-range', 'x-amz-request-id', 'x-amz-id-2', 'connection', 'keep-alive', 'transfer-encoding', 'trailer', 'upgrade', 'age', 'x-cache', 'cache-status']);
+const OF_ONE_ANSWER = new Set([
+  'content-range',
+  'x-amz-request-id',
+  'x-amz-id-2',
+  'connection',
+  'keep-alive',
+  'transfer-encoding',
+  'trailer',
+  'upgrade',
+  'age',
+  'x-cache',
+  'cache-status',
+]);
 /** Headers that a 206 or a `partNumber` answer may carry for its part instead of the object. */
 const OF_ONE_PART = /^(x-amz-checksum-|x-amz-mp-parts-count$|content-md5$)/;
 
@@ -15,10 +27,13 @@ export function headHeaders(headers: RawHeaders, partial: boolean): string[] {
     const name = headers[i]!;
     const value = headers[i + 1]!;
     const lower = name.toLowerCase();
-    if (OF_ONE_ANSWER.has(lower) || lower.startsWith('access-control-') || (partial && OF_ONE_PART.test(lower))) continue;
+    if (OF_ONE_ANSWER.has(lower) || lower.startsWith('access-control-') || (partial && OF_ONE_PART.test(lower)))
+      continue;
     if (lower === 'date' || lower === 'content-length') kept.push(name, '');
     else if (lower === 'vary') {
-      const rest = value.split(',').filter(item => !/^\s*(origin|access-control-request-(headers|method))\s*$/i.test(item));
+      const rest = value
+        .split(',')
+        .filter(item => !/^\s*(origin|access-control-request-(headers|method))\s*$/i.test(item));
       if (rest.length > 0) kept.push(name, rest.join(','));
     } else kept.push(name, value);
   }
@@ -44,7 +59,12 @@ export interface Extent {
  * The headers of an answer given from a head: as S3 sent them, with today's date and what describes this body. Whole
  * checksums go only with whole bodies, and only to those who asked for them.
  */
-export function replay(head: Head, body: Extent, options: { checksums: boolean; part: Part | undefined }, note: Note): string[] {
+export function replay(
+  head: Head,
+  body: Extent,
+  options: { checksums: boolean; part: Part | undefined },
+  note: Note,
+): string[] {
   const out: string[] = [];
   const stored = head.headers;
   let dated = false;
@@ -59,7 +79,6 @@ export function replay(head: Head, body: Extent, options: { checksums: boolean; 
       out.push(name, String(body.length));
       sized = true;
     } else if (name.length > 14 && isChecksum(name) && (!options.checksums || body.range !== undefined)) {
-      continue;
     } else out.push(name, value);
   }
   if (!dated) out.push('Date', httpDate());
@@ -89,12 +108,19 @@ export function replayNotModified(head: Head, note: Note): string[] {
 /** S3's own headers, end to end, with our marks behind. */
 export function passOn(headers: RawHeaders, note: Note): string[] {
   const out = headers.slice();
+  note.requestId = headerValue(headers, 'x-amz-request-id');
+  note.hostId = headerValue(headers, 'x-amz-id-2');
   marks(out, note);
   return out;
 }
 
 function marks(out: string[], note: Note): void {
-  out.push('X-Cache', note.outcome, 'Cache-Status', note.detail === '' ? STATUS[note.outcome] : `cistern; ${note.detail}`);
+  out.push(
+    'X-Cache',
+    note.outcome,
+    'Cache-Status',
+    note.detail === '' ? STATUS[note.outcome] : `cistern; ${note.detail}`,
+  );
 }
 
 /** RFC 9211: `hit` when nothing had to be fetched, else why the request went forward. */

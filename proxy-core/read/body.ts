@@ -51,7 +51,12 @@ export async function sendBody(context: BodyContext, span: Span, first?: FlightR
     if (content) {
       at += content.length;
       failures = 0;
-      if (at <= span.end && entry.head?.version === head.version && entry.index(at).at(at) && !store.cell(entry, head, Math.floor(at / UNIT))) {
+      if (
+        at <= span.end &&
+        entry.head?.version === head.version &&
+        entry.index(at).at(at) &&
+        !store.cell(entry, head, Math.floor(at / UNIT))
+      ) {
         ahead = store.read(entry, head, { start: at, end: span.end }, context);
       }
       context.note.bytesFromCache += content.length;
@@ -75,7 +80,10 @@ export async function sendBody(context: BodyContext, span: Span, first?: FlightR
     }
     if (failures >= TRIES) return out.cut('the missing bytes could not be had from S3');
   }
-  ahead?.then(content => content?.release(true), () => {});
+  ahead?.then(
+    content => content?.release(true),
+    () => {},
+  );
   out.end();
 }
 

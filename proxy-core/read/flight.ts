@@ -94,9 +94,13 @@ export class Flight {
 
   /** Whether a reader of this version can get the byte at `at` from this flight, now or a little later. */
   offers(version: string, at: number): boolean {
-    if (this.#state === 'failed' || !this.span || at < this.span.start || at > this.span.end || at >= this.#stopAt) return false;
+    if (this.#state === 'failed' || !this.span || at < this.span.start || at > this.span.end || at >= this.#stopAt)
+      return false;
     const head = this.head ?? this.#options.expect?.head;
-    return head?.version === version && (at >= this.#windowStart || this.#fill?.abandoned === false || this.#small !== undefined);
+    return (
+      head?.version === version &&
+      (at >= this.#windowStart || this.#fill?.abandoned === false || this.#small !== undefined)
+    );
   }
 
   /** A reader that wants the bytes from `at` on. It must `leave` in the end. */
@@ -154,7 +158,8 @@ export class Flight {
 
   #onHeaders(status: number, statusText: string, headers: RawHeaders): void {
     const { expect, checksumMode, partNumber } = this.#options;
-    let learnt = this.#options.request.method === 'GET' ? learn(status, headers, { checksumMode, partNumber }) : undefined;
+    let learnt =
+      this.#options.request.method === 'GET' ? learn(status, headers, { checksumMode, partNumber }) : undefined;
     if (expect && learnt && learnt.head.version !== expect.head.version) learnt = undefined;
     if (learnt) this.#keep(learnt);
     else this.span = undefined;
@@ -185,7 +190,8 @@ export class Flight {
       void store.catalog.publishPart(entry, head, number, part).catch(() => {});
     }
     if (!store.takesFills && !settings.ram_cache_eligible) return;
-    if (known?.version !== head.version || known.headers.length !== head.headers.length) void store.keepHead(entry, head, stamp);
+    if (known?.version !== head.version || known.headers.length !== head.headers.length)
+      void store.keepHead(entry, head, stamp);
     else store.catalog.touch(entry, this.sentAt, epoch, Math.max(settings.get_ttl, settings.head_ttl));
     if (!learnt.span) return;
     this.#fill = store.fill(entry, head, learnt.span, {
@@ -221,7 +227,11 @@ export class Flight {
 
   #onComplete(): void {
     if (this.span && this.#position !== this.span.end + 1) {
-      this.#onError(new Error(`S3 ended the body after ${this.#position - this.span.start} of ${this.span.end - this.span.start + 1} bytes`));
+      this.#onError(
+        new Error(
+          `S3 ended the body after ${this.#position - this.span.start} of ${this.span.end - this.span.start + 1} bytes`,
+        ),
+      );
       return;
     }
     this.#state = 'done';
@@ -233,7 +243,12 @@ export class Flight {
       let at = 0;
       for (const chunk of this.#small) at += chunk.copy(body, at);
       const compress = settings.compression_enabled;
-      void store.keepSmall(entry, head, { validatedAt: this.sentAt, epoch }, body, { ram: settings.ram_cache_eligible, compress }).finally(() => this.#finished());
+      void store
+        .keepSmall(entry, head, { validatedAt: this.sentAt, epoch }, body, {
+          ram: settings.ram_cache_eligible,
+          compress,
+        })
+        .finally(() => this.#finished());
     } else void this.#endFill();
   }
 

@@ -14,11 +14,16 @@ export interface Learnt {
  * Reads an answer to a GET or HEAD. Undefined when it can't be kept: another status, no strong ETag, no length, or a
  * Content-Range that doesn't fit (design section 2, "version").
  */
-export function learn(status: number, headers: RawHeaders, request: { checksumMode: boolean; partNumber: number | undefined }): Learnt | undefined {
+export function learn(
+  status: number,
+  headers: RawHeaders,
+  request: { checksumMode: boolean; partNumber: number | undefined },
+): Learnt | undefined {
   if (status !== 200 && status !== 206) return undefined;
   const etag = headerValue(headers, 'etag');
   const contentLength = headerValue(headers, 'content-length');
-  if (etag === undefined || !/^"[^"]+"$/.test(etag) || contentLength === undefined || !/^\d{1,15}$/.test(contentLength)) return undefined;
+  if (etag === undefined || !/^"[^"]+"$/.test(etag) || contentLength === undefined || !/^\d{1,15}$/.test(contentLength))
+    return undefined;
   const size = Number(contentLength);
   const contentRange = headerValue(headers, 'content-range');
   const partial = status === 206 || request.partNumber !== undefined;
@@ -64,7 +69,8 @@ export function mergeHeads(known: Head | undefined, seen: Head): Head {
   // The newer answer came without checksum mode: what was learnt with it still holds for the same bytes.
   const checksums: string[] = [];
   for (let i = 0; i + 1 < known.headers.length; i += 2) {
-    if (/^x-amz-(checksum-|mp-parts-count$)/.test(known.headers[i]!.toLowerCase())) checksums.push(known.headers[i]!, known.headers[i + 1]!);
+    if (/^x-amz-(checksum-|mp-parts-count$)/.test(known.headers[i]!.toLowerCase()))
+      checksums.push(known.headers[i]!, known.headers[i + 1]!);
   }
   return { ...seen, headers: [...seen.headers, ...checksums], checksumsKnown: true };
 }

@@ -39,14 +39,17 @@ export function ask(upstream: Upstream, request: UpstreamRequest, onBytes: (coun
             exchange.resume();
           },
           asFlight: (flights, options) =>
-            flights.start({ ...options, upstream: handOver(status, statusText, headers, handler => {
-              taker = handler;
-              for (const chunk of early.splice(0)) handler.onData(chunk);
-              if (ended === 'complete') handler.onComplete([]);
-              else if (ended) handler.onError(ended);
-              else exchange.resume();
-              return exchange;
-            }) }),
+            flights.start({
+              ...options,
+              upstream: handOver(status, statusText, headers, handler => {
+                taker = handler;
+                for (const chunk of early.splice(0)) handler.onData(chunk);
+                if (ended === 'complete') handler.onComplete([]);
+                else if (ended) handler.onError(ended);
+                else exchange.resume();
+                return exchange;
+              }),
+            }),
         });
       },
       onData(chunk) {
@@ -74,7 +77,12 @@ export function ask(upstream: Upstream, request: UpstreamRequest, onBytes: (coun
 }
 
 /** An upstream for one request that has been answered already. */
-function handOver(status: number, statusText: string, headers: RawHeaders, take: (handler: ResponseHandler) => UpstreamExchange): Upstream {
+function handOver(
+  status: number,
+  statusText: string,
+  headers: RawHeaders,
+  take: (handler: ResponseHandler) => UpstreamExchange,
+): Upstream {
   return {
     fetch(_request, handler) {
       let exchange: UpstreamExchange | undefined;

@@ -1,3 +1,4 @@
+import { CisternError } from '../errors.ts';
 import { Allowances, isFresh, judge, questionFor } from '../freshness/index.ts';
 import {
   evaluatePreconditions,
@@ -7,8 +8,8 @@ import {
   isSigned,
   type RawHeaders,
   resolveRange,
-  setHeader,
   type Span,
+  setHeader,
 } from '../request/index.ts';
 import { type Head, type ObjectEntry, type Part, SMALL, type Store, UNIT } from '../store/index.ts';
 import type { Upstream, UpstreamRequest } from '../upstream/index.ts';
@@ -16,11 +17,10 @@ import { headHeaders, passOn, replay, replayNotModified } from './answer.ts';
 import { sendBody } from './body.ts';
 import type { Flight, FlightAnswer } from './flight.ts';
 import { Flights } from './flights.ts';
+import { mergeHeads } from './learn.ts';
 import { Outlet } from './outlet.ts';
 import { ask, learnHead } from './question.ts';
 import type { ReadRequest } from './types.ts';
-import { mergeHeads } from './learn.ts';
-import { CisternError } from '../errors.ts';
 
 export interface ReaderOptions {
   readonly store: Store;
@@ -74,12 +74,19 @@ export class Reader {
     if (request.mustAsk || kind.partNumber !== undefined || hasPreconditions(facts)) return false;
     const entry = this.#store.catalog.recent(kind.object);
     const head = entry?.head;
-    if (!entry || !head || (facts.checksumMode && !head.checksumsKnown) || !this.#mayServe(request, entry)) return false;
+    if (!entry || !head || (facts.checksumMode && !head.checksumsKnown) || !this.#mayServe(request, entry))
+      return false;
     const checksums = facts.checksumMode;
     if (kind.method === 'HEAD' && kind.range === undefined) {
       note.outcome = 'HIT';
       note.objectSize = head.length;
-      this.#finish(request, new Outlet(request.res, note), 200, replay(head, { length: head.length, range: undefined }, { checksums, part: undefined }, note), undefined);
+      this.#finish(
+        request,
+        new Outlet(request.res, note),
+        200,
+        replay(head, { length: head.length, range: undefined }, { checksums, part: undefined }, note),
+        undefined,
+      );
       return true;
     }
     if (kind.method === 'HEAD' || facts.ifRange !== undefined) return false;
@@ -122,7 +129,11 @@ export class Reader {
     if (!head) return this.#fetchPlain(request, out, entry, epoch, waits);
     const part = kind.partNumber === undefined ? undefined : await this.#store.catalog.part(entry, kind.partNumber);
     const wanted = this.#wanted(request, head, part);
-    const known = wanted && (!facts.checksumMode || wanted.status === 206 ? !part || part.checksumsKnown || !facts.checksumMode : head.checksumsKnown);
+    const known =
+      wanted &&
+      (!facts.checksumMode || wanted.status === 206
+        ? !part || part.checksumsKnown || !facts.checksumMode
+        : head.checksumsKnown);
     if (!wanted || !known) return this.#fetchPlain(request, out, entry, epoch, waits);
     if (!request.mustAsk && this.#mayServe(request, entry)) {
       const conditions = hasPreconditions(facts);
@@ -153,7 +164,12 @@ export class Reader {
     return span === 'unsatisfiable' ? undefined : { status: 206, span, part: undefined };
   }
 
-  #answerCondition(request: ReadRequest, out: Outlet, head: Head, verdict: 'not_modified' | 'precondition_failed'): void {
+  #answerCondition(
+    request: ReadRequest,
+    out: Outlet,
+    head: Head,
+    verdict: 'not_modified' | 'precondition_failed',
+  ): void {
     const headers = replayNotModified(head, request.note);
     if (verdict === 'not_modified') return out.endWith(304, headers, undefined);
     const body = Buffer.from(
@@ -164,7 +180,15 @@ export class Reader {
   }
 
   /** Gives the answer from what is kept and, where bytes are missing, from S3. `lead`: a flight that S3 has just vouched by. */
-  async #send(request: ReadRequest, out: Outlet, entry: ObjectEntry, head: Head, epoch: string, wanted: Wanted, lead?: Flight): Promise<void> {
+  async #send(
+    request: ReadRequest,
+    out: Outlet,
+    entry: ObjectEntry,
+    head: Head,
+    epoch: string,
+    wanted: Wanted,
+    lead?: Flight,
+  ): Promise<void> {
     const { note, kind, facts } = request;
     const { span, part, status } = wanted;
     note.objectSize = head.length;
@@ -177,13 +201,20 @@ export class Reader {
     };
     if (kind.method === 'HEAD' || !span) return begin();
     if (this.#store.firstGap(entry, head, span) !== undefined) await this.#store.list(entry, span);
-    const gap = lead ? span.start : this.#store.firstGap(entry, head, span);
+    const gap = lead ? undefined : this.#firstMissing(entry, head, epoch, span);
     let first = lead;
-    if (gap !== undefined && !lead) {
+    if (gap !== undefined) {
       note.outcome = 'PARTIAL';
-      if (gap === span.start && !this.#flights.offering(entry, epoch, head.version, gap)) {
+      if (gap === span.start) {
         // Nothing can be promised before S3 has said that the first bytes are to be had.
-        const flight = this.#gapFlight(request, entry, head, epoch, gap, this.#store.gapEnd(entry, head, gap, span.end));
+        const flight = this.#gapFlight(
+          request,
+          entry,
+          head,
+          epoch,
+          gap,
+          this.#store.gapEnd(entry, head, gap, span.end),
+        );
         const answer = flight && (await this.#answerOf(flight));
         if (!answer || !flight) throw flight?.error ?? new CisternError('BadGateway');
         if (!answer.learnt) return this.#gapRefused(request, out, entry, head, answer, flight);
@@ -211,8 +242,28 @@ export class Reader {
     if (first && first.span && first.span.start > span.start) first.join(first.span.start).leave();
   }
 
+  /** First byte of `span` that is in no tier and that no flight is bringing. */
+  #firstMissing(entry: ObjectEntry, head: Head, epoch: string, span: Span): number | undefined {
+    let at = span.start;
+    while (at <= span.end) {
+      const gap = this.#store.firstGap(entry, head, { start: at, end: span.end });
+      if (gap === undefined) return undefined;
+      const flight = this.#flights.offering(entry, epoch, head.version, gap);
+      if (!flight?.span) return gap;
+      at = flight.span.end + 1;
+    }
+    return undefined;
+  }
+
   /** S3 refused a gap of a version that was to be served, and nothing has been sent yet. */
-  async #gapRefused(request: ReadRequest, out: Outlet, entry: ObjectEntry, head: Head, answer: FlightAnswer, flight: Flight): Promise<void> {
+  async #gapRefused(
+    request: ReadRequest,
+    out: Outlet,
+    entry: ObjectEntry,
+    head: Head,
+    answer: FlightAnswer,
+    flight: Flight,
+  ): Promise<void> {
     if (answer.status === 412 || answer.status < 300) {
       // Not the version we know any more: start over with the plain request.
       flight.join(0).leave();
@@ -223,7 +274,14 @@ export class Reader {
   }
 
   /** A fetch of `at` to `end` of a known version, or of the caller's signed range around it. Undefined when the signature has ended. */
-  #gapFlight(request: ReadRequest, entry: ObjectEntry, head: Head, epoch: string, at: number, end: number): Flight | undefined {
+  #gapFlight(
+    request: ReadRequest,
+    entry: ObjectEntry,
+    head: Head,
+    epoch: string,
+    at: number,
+    end: number,
+  ): Flight | undefined {
     const { signature, upstream, facts, kind, settings } = request;
     if (signature.expiresAt !== undefined && Date.now() > signature.expiresAt) return undefined;
     let headers = upstream.headers;
@@ -234,7 +292,8 @@ export class Reader {
       if (!wanted?.span) return undefined;
       span = wanted.span;
     } else if (!whole) headers = setHeader(headers, 'Range', `bytes=${at}-${end}`);
-    if (facts.ifMatch === undefined && !isSigned(signature, 'if-match')) headers = setHeader(headers, 'If-Match', head.etag);
+    if (facts.ifMatch === undefined && !isSigned(signature, 'if-match'))
+      headers = setHeader(headers, 'If-Match', head.etag);
     this.#options.onS3Request();
     return this.#flights.start({
       store: this.#store,
@@ -251,7 +310,13 @@ export class Reader {
   }
 
   /** The caller's request as it came: S3's answer is the answer, and is kept where it is a body. */
-  async #fetchPlain(request: ReadRequest, out: Outlet, entry: ObjectEntry, epoch: string, waits: number): Promise<void> {
+  async #fetchPlain(
+    request: ReadRequest,
+    out: Outlet,
+    entry: ObjectEntry,
+    epoch: string,
+    waits: number,
+  ): Promise<void> {
     if (request.kind.method === 'HEAD') return this.#askHead(request, out, entry, epoch, request.upstream);
     if (waits < 2) {
       const other = this.#flights.unanswered(entry, epoch);
@@ -281,7 +346,13 @@ export class Reader {
   }
 
   /** Passes S3's own answer on and notes what it means for the cache. */
-  async #relayAnswer(request: ReadRequest, out: Outlet, entry: ObjectEntry, flight: Flight, answer: FlightAnswer): Promise<void> {
+  async #relayAnswer(
+    request: ReadRequest,
+    out: Outlet,
+    entry: ObjectEntry,
+    flight: Flight,
+    answer: FlightAnswer,
+  ): Promise<void> {
     const { note, caller, kind, settings } = request;
     const { status, statusText, headers, learnt } = answer;
     note.outcome = 'MISS';
@@ -311,7 +382,8 @@ export class Reader {
         ram: settings.ram_cache_eligible,
         out,
         note,
-        fetchGap: (at: number, end: number) => this.#gapFlight(request, entry, flight.head as Head, flight.epoch, at, end),
+        fetchGap: (at: number, end: number) =>
+          this.#gapFlight(request, entry, flight.head as Head, flight.epoch, at, end),
       };
       return sendBody(context, learnt.span, flight.join(learnt.span.start));
     }
@@ -340,7 +412,15 @@ export class Reader {
   }
 
   /** S3 is asked about a candidate. */
-  async #ask(request: ReadRequest, out: Outlet, entry: ObjectEntry, head: Head, epoch: string, wanted: Wanted, waits: number): Promise<void> {
+  async #ask(
+    request: ReadRequest,
+    out: Outlet,
+    entry: ObjectEntry,
+    head: Head,
+    epoch: string,
+    wanted: Wanted,
+    waits: number,
+  ): Promise<void> {
     const { kind, facts, signature, upstream } = request;
     const question = questionFor(upstream.headers, facts, signature, kind.method, head);
     const asked = { ...upstream, headers: question.headers };
@@ -349,13 +429,20 @@ export class Reader {
     const { span } = wanted;
     if (span) {
       await this.#store.list(entry, span);
-      const gap = this.#store.firstGap(entry, head, span);
+      const gap = this.#firstMissing(entry, head, epoch, span);
       const replayed = kind.partNumber !== undefined || isSigned(signature, 'range');
-      if (gap !== undefined && !this.#flights.offering(entry, epoch, head.version, gap)) {
+      if (gap !== undefined) {
         if (replayed) return this.#fetchPlain(request, out, entry, epoch, waits);
         if (gap - span.start < SMALL) {
           // The fetch of the gap is the question: its If-Match holds for the whole answer.
-          const flight = this.#gapFlight(request, entry, head, epoch, gap, this.#store.gapEnd(entry, head, gap, span.end));
+          const flight = this.#gapFlight(
+            request,
+            entry,
+            head,
+            epoch,
+            gap,
+            this.#store.gapEnd(entry, head, gap, span.end),
+          );
           const answer = flight && (await this.#answerOf(flight));
           if (!flight || !answer) return this.#unreachable(request, out, entry, head, epoch, wanted, flight?.error);
           if (!answer.learnt) return this.#gapRefused(request, out, entry, head, answer, flight);
@@ -376,7 +463,9 @@ export class Reader {
       this.#vouched(request, entry, sentAt, epoch);
       request.note.outcome = 'REVALIDATED';
       const current = entry.head?.version === head.version ? entry.head : head;
-      const verdictOnConditions = hasPreconditions(facts) ? evaluatePreconditions(facts, kind.method, current) : 'proceed';
+      const verdictOnConditions = hasPreconditions(facts)
+        ? evaluatePreconditions(facts, kind.method, current)
+        : 'proceed';
       if (verdictOnConditions !== 'proceed') return this.#answerCondition(request, out, current, verdictOnConditions);
       return this.#send(request, out, entry, current, epoch, wanted);
     }
@@ -431,7 +520,8 @@ export class Reader {
       return this.#send(request, out, entry, entry.head ?? candidate.head, epoch, candidate.wanted);
     }
     if (candidate && verdict === 'rewritten') return this.#askHead(request, out, entry, epoch, request.upstream);
-    if (candidate && status >= 500 && this.#mayServeStale(request, entry)) return this.#sendStale(request, out, entry, candidate.head, epoch, candidate.wanted);
+    if (candidate && status >= 500 && this.#mayServeStale(request, entry))
+      return this.#sendStale(request, out, entry, candidate.head, epoch, candidate.wanted);
     note.outcome = 'MISS';
     const seen = kind.range === undefined ? learnHead(status, headers, facts.checksumMode) : undefined;
     if (seen) {
@@ -441,7 +531,8 @@ export class Reader {
       this.#store.adopt(entry, head, stamp);
       this.#allowances.grant(entry, caller, 'HEAD', epoch, sentAt);
       note.objectSize = head.length;
-      if (known?.version === head.version && known.headers.length === head.headers.length) this.#store.catalog.touch(entry, sentAt, epoch, request.settings.head_ttl);
+      if (known?.version === head.version && known.headers.length === head.headers.length)
+        this.#store.catalog.touch(entry, sentAt, epoch, request.settings.head_ttl);
       else void this.#store.keepHead(entry, head, stamp);
     } else {
       note.detail = 'fwd=uri-miss';
@@ -452,7 +543,14 @@ export class Reader {
   }
 
   /** What an answer without a body to keep means: gone, forbidden, or a 304 to the caller's own precondition. */
-  #heard(request: ReadRequest, entry: ObjectEntry, status: number, headers: RawHeaders, sentAt: number, epoch: string): void {
+  #heard(
+    request: ReadRequest,
+    entry: ObjectEntry,
+    status: number,
+    headers: RawHeaders,
+    sentAt: number,
+    epoch: string,
+  ): void {
     if (status === 404 || status === 410) void this.#store.catalog.drop(entry);
     else if (status === 401 || status === 403) this.#allowances.revoke(entry, request.caller);
     else if (status === 304 && entry.head && headerValue(headers, 'etag') === entry.head.etag) {
@@ -467,7 +565,15 @@ export class Reader {
   }
 
   /** Fields of a 304 replace the head's (RFC 9111 section 3.2). */
-  #update(entry: ObjectEntry, head: Head, headers: RawHeaders, status: number, sentAt: number, epoch: string, { settings }: ReadRequest): void {
+  #update(
+    entry: ObjectEntry,
+    head: Head,
+    headers: RawHeaders,
+    status: number,
+    sentAt: number,
+    epoch: string,
+    { settings }: ReadRequest,
+  ): void {
     if (entry.head?.version !== head.version || status !== 304) return;
     let updated: RawHeaders = entry.head.headers;
     const fields = headHeaders(headers, true);
@@ -480,10 +586,19 @@ export class Reader {
     if (updated === entry.head.headers) return;
     const current = { ...entry.head, headers: updated };
     this.#store.adopt(entry, current, { validatedAt: sentAt, epoch });
-    if (settings.get_ttl > 0 || settings.head_ttl > 0) void this.#store.keepHead(entry, current, { validatedAt: sentAt, epoch });
+    if (settings.get_ttl > 0 || settings.head_ttl > 0)
+      void this.#store.keepHead(entry, current, { validatedAt: sentAt, epoch });
   }
 
-  async #unreachable(request: ReadRequest, out: Outlet, entry: ObjectEntry, head: Head, epoch: string, wanted: Wanted, error: Error | undefined): Promise<void> {
+  async #unreachable(
+    request: ReadRequest,
+    out: Outlet,
+    entry: ObjectEntry,
+    head: Head,
+    epoch: string,
+    wanted: Wanted,
+    error: Error | undefined,
+  ): Promise<void> {
     if (this.#mayServeStale(request, entry)) return this.#sendStale(request, out, entry, head, epoch, wanted);
     throw error ?? new CisternError('BadGateway');
   }
@@ -498,7 +613,14 @@ export class Reader {
     return authorization === 'shared' || this.#allowances.allows(entry, caller, kind.method, ttl + staleIfError, now);
   }
 
-  #sendStale(request: ReadRequest, out: Outlet, entry: ObjectEntry, head: Head, epoch: string, wanted: Wanted): Promise<void> {
+  #sendStale(
+    request: ReadRequest,
+    out: Outlet,
+    entry: ObjectEntry,
+    head: Head,
+    epoch: string,
+    wanted: Wanted,
+  ): Promise<void> {
     request.note.outcome = 'HIT';
     request.note.detail = 'hit; fwd=stale; detail=stale_if_error';
     return this.#send(request, out, entry, head, epoch, wanted);
@@ -510,7 +632,10 @@ export class Reader {
 
   #broke(request: ReadRequest, error: unknown): void {
     const { res, note } = request;
-    const known = error instanceof CisternError ? error : new CisternError('BadGateway', (error as Error).message, { cause: error });
+    const known =
+      error instanceof CisternError
+        ? error
+        : new CisternError('BadGateway', (error as Error).message, { cause: error });
     note.error ??= known.code;
     if (res.headersSent) res.destroy();
     else if (!res.destroyed) {

@@ -32,6 +32,9 @@ export interface Note {
   firstByteAt: number;
   /** Why the answer was cut or never given, if it was. */
   error: string | undefined;
+  /** S3's x-amz-request-id and x-amz-id-2, where S3 was asked. */
+  requestId: string | undefined;
+  hostId: string | undefined;
 }
 
 /** One GET or HEAD of an object, understood. */

@@ -86,7 +86,9 @@ export class Catalog {
           this.#dirty.delete(address.storeKey);
         } catch (error) {
           this.#dirty.set(address.storeKey, { entry, epoch });
-          this.#options.onProblem(`a write could not be recorded on the cache volume (${(error as Error).message}); S3 is asked about it each time`);
+          this.#options.onProblem(
+            `a write could not be recorded on the cache volume (${(error as Error).message}); S3 is asked about it each time`,
+          );
           this.#retryDirty();
         }
       }),
@@ -119,9 +121,11 @@ export class Catalog {
     const now = performance.now();
     if (ttl <= 0 || now - entry.stampedAt < LOOK_EVERY) return;
     entry.stampedAt = now;
-    void this.#options.scratch.overwrite(entry.paths.head, Buffer.from(encodeStamp({ validatedAt, epoch }), 'latin1')).catch(() => {
-      entry.stampedAt = Number.NEGATIVE_INFINITY;
-    });
+    void this.#options.scratch
+      .overwrite(entry.paths.head, Buffer.from(encodeStamp({ validatedAt, epoch }), 'latin1'))
+      .catch(() => {
+        entry.stampedAt = Number.NEGATIVE_INFINITY;
+      });
   }
 
   /** S3 says the object is gone: its head goes, and its bytes. */
@@ -154,7 +158,8 @@ export class Catalog {
     const extents: Extent[] = [];
     for (const name of names) {
       const span = name.startsWith(prefix) ? parseSpan(name.slice(prefix.length)) : undefined;
-      if (span && span.end < head.length && span.end - span.start < EXTENT) extents.push({ ...span, path: `${folder}/${name}` });
+      if (span && span.end < head.length && span.end - span.start < EXTENT)
+        extents.push({ ...span, path: `${folder}/${name}` });
     }
     index.replace(extents, now);
   }
@@ -165,7 +170,11 @@ export class Catalog {
     const known = entry.parts.get(number);
     if (known) return known;
     try {
-      const part = JSON.parse((await this.#options.scratch.volume.readFile(entry.paths.part(head.version, head.length, number))).toString('latin1')) as Part;
+      const part = JSON.parse(
+        (await this.#options.scratch.volume.readFile(entry.paths.part(head.version, head.length, number))).toString(
+          'latin1',
+        ),
+      ) as Part;
       entry.parts.set(number, part);
       return part;
     } catch {
@@ -177,7 +186,11 @@ export class Catalog {
     if (entry.head?.version !== head.version) return;
     entry.parts.set(number, part);
     const path = entry.paths.part(head.version, head.length, number);
-    await this.#options.scratch.publish(path, path.slice(0, path.lastIndexOf('/')), Buffer.from(JSON.stringify(part), 'latin1'));
+    await this.#options.scratch.publish(
+      path,
+      path.slice(0, path.lastIndexOf('/')),
+      Buffer.from(JSON.stringify(part), 'latin1'),
+    );
   }
 
   close(): void {
@@ -202,7 +215,10 @@ export class Catalog {
     const began = performance.now();
     const { revision } = entry;
     try {
-      const [epoch, file] = await Promise.all([volume.readFile(entry.paths.epoch).catch(missing), volume.readFile(entry.paths.head).catch(missing)]);
+      const [epoch, file] = await Promise.all([
+        volume.readFile(entry.paths.epoch).catch(missing),
+        volume.readFile(entry.paths.head).catch(missing),
+      ]);
       entry.lookedAt = began;
       if (entry.revision !== revision || this.#dirty.has(entry.address.storeKey)) return entry;
       entry.epoch = epoch === undefined ? '' : epoch.toString('latin1');
@@ -226,14 +242,17 @@ export class Catalog {
       entry.setHead(undefined, 0, '', false);
       return;
     }
-    const head = entry.head?.version === found.head.version && sameHeaders(entry.head, found.head) ? entry.head : found.head;
+    const head =
+      entry.head?.version === found.head.version && sameHeaders(entry.head, found.head) ? entry.head : found.head;
     entry.setHead(head, found.stamp.validatedAt, found.stamp.epoch, file.length > found.bodyAt);
   }
 
   async #oldBody(entry: ObjectEntry, head: Head): Promise<Buffer | undefined> {
     const file = await this.#options.scratch.volume.readFile(entry.paths.head).catch(() => undefined);
     const found = file && safely(() => decodeHead(entry.address.storeKey, file));
-    return file && found && found.head.version === head.version && file.length > found.bodyAt ? file.subarray(found.bodyAt) : undefined;
+    return file && found && found.head.version === head.version && file.length > found.bodyAt
+      ? file.subarray(found.bodyAt)
+      : undefined;
   }
 
   async #removeBodies(entry: ObjectEntry, old: Head): Promise<void> {
@@ -244,7 +263,8 @@ export class Catalog {
     }
     const prefix = `${entry.paths.hash}.${old.version}.`;
     const names = await volume.readdir(entry.paths.leaf).catch(() => [] as string[]);
-    for (const name of names) if (name.startsWith(prefix)) await volume.unlink(`${entry.paths.leaf}/${name}`).catch(() => {});
+    for (const name of names)
+      if (name.startsWith(prefix)) await volume.unlink(`${entry.paths.leaf}/${name}`).catch(() => {});
   }
 
   async #writeEpoch(entry: ObjectEntry, epoch: string): Promise<void> {
@@ -276,7 +296,11 @@ export function covers(span: Span, offset: number): boolean {
 }
 
 function sameHeaders(a: Head, b: Head): boolean {
-  return a.checksumsKnown === b.checksumsKnown && a.headers.length === b.headers.length && a.headers.every((value, i) => value === b.headers[i]);
+  return (
+    a.checksumsKnown === b.checksumsKnown &&
+    a.headers.length === b.headers.length &&
+    a.headers.every((value, i) => value === b.headers[i])
+  );
 }
 
 function safely<T>(decode: () => T): T | undefined {

@@ -1,8 +1,8 @@
 import type { Span } from '../request/index.ts';
 import { type BufferPool, PIECE } from './buffer-pool.ts';
 import { EXTENT } from './disk/extent-format.ts';
-import { ExtentEncoder, shrinks } from './disk/extent-writer.ts';
 import type { Extent } from './disk/extent-index.ts';
+import { ExtentEncoder, shrinks } from './disk/extent-writer.ts';
 import type { Scratch } from './disk/scratch.ts';
 
 export interface FillTarget {

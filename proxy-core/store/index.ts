@@ -1,6 +1,6 @@
 export type { Content } from './disk/extent-file.ts';
 export { EXTENT, UNIT } from './disk/extent-format.ts';
-export { versionId } from './disk/paths.ts';
+export { bucketFolder, versionId } from './disk/paths.ts';
 export type { ObjectEntry } from './entry.ts';
 export type { Fill } from './fill.ts';
 export type { Head, Part, Stamp } from './head.ts';

@@ -1,4 +1,4 @@
-import { readFileSync, mkdirSync, writeFileSync, constants, accessSync } from 'node:fs';
+import { accessSync, constants, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ObjectAddress, Span } from '../request/index.ts';
 import { Blocks } from './blocks.ts';
@@ -6,9 +6,9 @@ import { BufferPool } from './buffer-pool.ts';
 import { Catalog } from './catalog.ts';
 import { Capacity, type FreeSpaceFloor } from './disk/capacity.ts';
 import { type Content, DamagedExtent } from './disk/extent-file.ts';
-import { decodeExtent } from './disk/extent-memory.ts';
 import { UNIT } from './disk/extent-format.ts';
 import type { Extent } from './disk/extent-index.ts';
+import { decodeExtent } from './disk/extent-memory.ts';
 import { encodeExtent, shrinks } from './disk/extent-writer.ts';
 import { Instance } from './disk/instance.ts';
 import { OpenFiles } from './disk/open-files.ts';
@@ -78,7 +78,12 @@ export class Store {
       onRemoved: path => this.#files.forget(path),
       onProblem: message => options.onProblem('capacity', message),
     });
-    this.#instance = new Instance({ volume: this.volume, cacheDir: options.cacheDir, modes, facts: () => ({ bytes: this.capacity.bytes }) });
+    this.#instance = new Instance({
+      volume: this.volume,
+      cacheDir: options.cacheDir,
+      modes,
+      facts: () => ({ bytes: this.capacity.bytes }),
+    });
     this.#scratch = new Scratch({
       volume: this.volume,
       cacheDir: options.cacheDir,
@@ -145,7 +150,8 @@ export class Store {
   gapEnd(entry: ObjectEntry, head: Head, from: number, until: number): number {
     if (entry.head?.version !== head.version) return until;
     let next = Number.POSITIVE_INFINITY;
-    for (let gib = gibOf(from); gib <= gibOf(until) && next > until; gib++) next = Math.min(next, entry.index(gib * 2 ** 30).nextStart(from));
+    for (let gib = gibOf(from); gib <= gibOf(until) && next > until; gib++)
+      next = Math.min(next, entry.index(gib * 2 ** 30).nextStart(from));
     return Math.min(until, next - 1);
   }
 
@@ -171,7 +177,8 @@ export class Store {
     const extent = entry.index(span.start).at(span.start);
     if (!extent) return undefined;
     try {
-      const file = this.#files.get(extent) ?? (await this.#files.open(extent, { hash: entry.paths.hash, version: head.version }));
+      const file =
+        this.#files.get(extent) ?? (await this.#files.open(extent, { hash: entry.paths.hash, version: head.version }));
       const content = await file.read(span, this.pool);
       if (options.ram && entry.head?.version === head.version) {
         let at = content.start;
@@ -188,7 +195,12 @@ export class Store {
   }
 
   /** A fill for bytes of `head` that are about to arrive, from `span.start` in order. */
-  fill(entry: ObjectEntry, head: Head, span: Span, options: { ram: boolean; compression: 'off' | 'try'; onDrain(): void }): Fill {
+  fill(
+    entry: ObjectEntry,
+    head: Head,
+    span: Span,
+    options: { ram: boolean; compression: 'off' | 'try'; onDrain(): void },
+  ): Fill {
     const blockKey = entry.blockKey;
     const { hash } = entry.paths;
     return new Fill({
@@ -208,7 +220,8 @@ export class Store {
           if (entry.head?.version === head.version) entry.index(extent.start).add(extent);
         },
         onContent: (start, content) => {
-          if (options.ram && entry.head?.version === head.version) this.#blocks.offer(blockKey, start, content, head.length, head.length > SMALL);
+          if (options.ram && entry.head?.version === head.version)
+            this.#blocks.offer(blockKey, start, content, head.length, head.length > SMALL);
         },
         onAbandoned: reason => {
           this.#options.counters.disk_skipped++;
@@ -229,13 +242,21 @@ export class Store {
   }
 
   /** Keeps a whole small object of the current version: its body in RAM and, with its head, in one file. */
-  async keepSmall(entry: ObjectEntry, head: Head, stamp: Stamp, body: Buffer, options: { ram: boolean; compress: boolean }): Promise<void> {
-    if (options.ram && head.length > 0 && entry.head?.version === head.version) this.#blocks.put(entry.blockKey, 0, body);
+  async keepSmall(
+    entry: ObjectEntry,
+    head: Head,
+    stamp: Stamp,
+    body: Buffer,
+    options: { ram: boolean; compress: boolean },
+  ): Promise<void> {
+    if (options.ram && head.length > 0 && entry.head?.version === head.version)
+      this.#blocks.put(entry.blockKey, 0, body);
     if (!this.takesFills) return;
     try {
       const binding = { hash: entry.paths.hash, version: head.version };
       const compress = options.compress && (await shrinks(body));
-      const extent = head.length === 0 ? undefined : await encodeExtent(binding, { start: 0, end: head.length - 1 }, body, compress);
+      const extent =
+        head.length === 0 ? undefined : await encodeExtent(binding, { start: 0, end: head.length - 1 }, body, compress);
       await this.catalog.publish(entry, head, stamp.validatedAt, stamp.epoch, extent);
     } catch (error) {
       this.#failedWrite(error as Error);
@@ -264,9 +285,16 @@ export class Store {
     return this.volume.stuck === 0;
   }
 
-  async #readInline(entry: ObjectEntry, head: Head, span: Span, options: { ram: boolean }): Promise<Content | undefined> {
+  async #readInline(
+    entry: ObjectEntry,
+    head: Head,
+    span: Span,
+    options: { ram: boolean },
+  ): Promise<Content | undefined> {
     const file = await this.catalog.inlineBody(entry);
-    const body = file && (await decodeExtent(file, { hash: entry.paths.hash, version: head.version }, { start: 0, end: head.length - 1 }));
+    const body =
+      file &&
+      (await decodeExtent(file, { hash: entry.paths.hash, version: head.version }, { start: 0, end: head.length - 1 }));
     if (!body) {
       entry.inline = false;
       if (file) this.#options.counters.disk_corrupt++;
@@ -303,15 +331,21 @@ function prepareFolder(cacheDir: string, modes: FileModes): void {
     mkdirSync(cacheDir, { recursive: true, mode: modes.folder });
     accessSync(cacheDir, constants.W_OK | constants.X_OK);
   } catch (error) {
-    throw new Error(`cache.cache_dir: ${cacheDir} can't be written (${(error as Error).message}). Choose a folder that you may write to.`);
+    throw new Error(
+      `cache.cache_dir: ${cacheDir} can't be written (${(error as Error).message}). Choose a folder that you may write to.`,
+    );
   }
   try {
     const { format } = JSON.parse(readFileSync(marker, 'utf8')) as { format?: unknown };
     if (format !== FORMAT) {
-      throw new Error(`${marker}: the cache has format ${String(format)}, this version knows ${FORMAT}. Use another cache.cache_dir, or remove this folder to start afresh.`);
+      throw new Error(
+        `${marker}: the cache has format ${String(format)}, this version knows ${FORMAT}. Use another cache.cache_dir, or remove this folder to start afresh.`,
+      );
     }
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    writeFileSync(marker, `${JSON.stringify({ format: FORMAT, made: new Date().toISOString() })}\n`, { mode: modes.file });
+    writeFileSync(marker, `${JSON.stringify({ format: FORMAT, made: new Date().toISOString() })}\n`, {
+      mode: modes.file,
+    });
   }
 }

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import type { Volume } from './volume.ts';
 import { allocated } from './scratch.ts';
+import type { Volume } from './volume.ts';
 
 /** A floor of free space on the volume: a share of it in percent, or bytes. */
 export type FreeSpaceFloor = { readonly percent: number } | { readonly bytes: number };
@@ -184,7 +184,10 @@ export class Capacity {
       const { minFree } = this.#options;
       const floor = 'percent' in minFree ? blocks * bsize * (minFree.percent / 100) : minFree.bytes;
       const low = bavail * bsize < floor;
-      if (low !== this.#lowSpace) this.#options.onProblem(low ? 'the cache volume has less free space than cache.min_free_space; nothing new is stored' : undefined);
+      if (low !== this.#lowSpace)
+        this.#options.onProblem(
+          low ? 'the cache volume has less free space than cache.min_free_space; nothing new is stored' : undefined,
+        );
       this.#lowSpace = low;
     } catch {
       // The volume's own breaker reports it.

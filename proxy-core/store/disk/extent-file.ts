@@ -1,7 +1,7 @@
 import { decompressFrame } from 'lz4-napi';
 import type { Span } from '../../request/index.ts';
 import { type BufferPool, PIECE } from '../buffer-pool.ts';
-import { type Binding, checksum, decodeIndex, indexSize, type UnitEntry, UNIT, unitSpan } from './extent-format.ts';
+import { type Binding, checksum, decodeIndex, indexSize, UNIT, type UnitEntry, unitSpan } from './extent-format.ts';
 import type { Volume } from './volume.ts';
 
 /** A file whose content can't be trusted: damaged, cut short, or in the wrong place. It is removed and read from S3. */
@@ -49,7 +49,8 @@ export class ExtentFile {
       const length = indexSize(span);
       if (size < length) throw new DamagedExtent('shorter than its index');
       const frame = Buffer.allocUnsafeSlow(length);
-      if ((await volume.read(fd, frame, 0, length, size - length)) !== length) throw new DamagedExtent('short read of the index');
+      if ((await volume.read(fd, frame, 0, length, size - length)) !== length)
+        throw new DamagedExtent('short read of the index');
       const units = decodeIndex(frame, binding, span);
       if (!units) throw new DamagedExtent('bad index');
       return new ExtentFile(volume, path, span, fd, units);
@@ -84,14 +85,18 @@ export class ExtentFile {
     const release = pooled ? (reusable: boolean) => (reusable ? pool.give(pooled) : pool.forget()) : () => {};
     this.#readers++;
     try {
-      const got = await this.#volume.read(this.#fd, buffer, 0, size, head.offset, () => release(true)).catch(error => {
-        // A read that missed its deadline still owns the buffer; `late` returns it when the thread comes back.
-        throw Object.assign(error as Error, { keepsBuffer: (error as Error).name === 'DiskUnavailable' });
-      });
+      const got = await this.#volume
+        .read(this.#fd, buffer, 0, size, head.offset, () => release(true))
+        .catch(error => {
+          // A read that missed its deadline still owns the buffer; `late` returns it when the thread comes back.
+          throw Object.assign(error as Error, { keepsBuffer: (error as Error).name === 'DiskUnavailable' });
+        });
       if (got !== size) throw new DamagedExtent('short read');
       const from = unitSpan(this.span, first).start;
       const to = unitSpan(this.span, last).end;
-      const pieces = head.stored ? this.#verifyStored(buffer, first, last, head.offset) : await this.#decode(buffer, first, last, head.offset);
+      const pieces = head.stored
+        ? this.#verifyStored(buffer, first, last, head.offset)
+        : await this.#decode(buffer, first, last, head.offset);
       if (!head.stored) release(true);
       const cut = cutTo(pieces, start - from, to - Math.min(end, to));
       return { start, pieces: cut, length: Math.min(end, to) - start + 1, release: head.stored ? release : () => {} };
@@ -146,7 +151,8 @@ export class ExtentFile {
     return settled.map((result, i) => {
       const { start, end } = unitSpan(this.span, first + i);
       if (result.status === 'rejected') throw new DamagedExtent('bad frame');
-      if (result.value.length !== end - start + 1 || checksum(result.value) !== this.#unit(first + i).checksum) throw new DamagedExtent('bad checksum');
+      if (result.value.length !== end - start + 1 || checksum(result.value) !== this.#unit(first + i).checksum)
+        throw new DamagedExtent('bad checksum');
       return result.value;
     });
   }

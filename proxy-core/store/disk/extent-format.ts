@@ -107,14 +107,21 @@ export function encodeIndex(binding: Binding, span: Span, units: readonly UnitEn
 /** The units of an index frame, or undefined when it is damaged or belongs to another object, version or place. */
 export function decodeIndex(frame: Buffer, binding: Binding, span: Span): readonly UnitEntry[] | undefined {
   const units = unitCount(span);
-  if (frame.length !== indexSize(span) || frame.readUInt32LE(0) !== INDEX_MAGIC || frame.readUInt32LE(8) !== FORMAT) return undefined;
+  if (frame.length !== indexSize(span) || frame.readUInt32LE(0) !== INDEX_MAGIC || frame.readUInt32LE(8) !== FORMAT)
+    return undefined;
   const tail = frame.length - 8;
   if (xxh64(frame.subarray(8, tail)) !== frame.readBigUInt64LE(tail)) return undefined;
-  if (frame.toString('hex', 12, 44) !== binding.hash || frame.toString('hex', 44, 60) !== binding.version) return undefined;
+  if (frame.toString('hex', 12, 44) !== binding.hash || frame.toString('hex', 44, 60) !== binding.version)
+    return undefined;
   if (frame.readUIntLE(60, 6) !== span.start || frame.readUIntLE(66, 6) !== span.end) return undefined;
   return Array.from({ length: units }, (_, index) => {
     const at = 8 + FIXED + index * PER_UNIT;
     const size = frame.readUInt32LE(at + 4);
-    return { offset: frame.readUInt32LE(at), size: size & ~STORED, stored: size >= STORED, checksum: frame.readBigUInt64LE(at + 8) };
+    return {
+      offset: frame.readUInt32LE(at),
+      size: size & ~STORED,
+      stored: size >= STORED,
+      checksum: frame.readBigUInt64LE(at + 8),
+    };
   });
 }

@@ -1,16 +1,16 @@
 import { compressFrame } from 'lz4-napi';
 import type { Span } from '../../request/index.ts';
 import {
-  beginsBlock,
   type Binding,
+  beginsBlock,
   blockHeader,
   blockLength,
   checksum,
-  encodeIndex,
   END_MARK,
+  encodeIndex,
   FRAME_HEADER,
-  type UnitEntry,
   UNIT,
+  type UnitEntry,
   unitCount,
   unitSpan,
 } from './extent-format.ts';
@@ -81,7 +81,10 @@ export class ExtentEncoder {
     this.span = { start: this.span.start, end };
     if (this.#compress) return { frames: [], patch: undefined };
     this.#offset += END_MARK.length;
-    return { frames: [END_MARK], patch: { at: this.#block.at, bytes: blockHeader(blockLength(this.span, this.#block.index)) } };
+    return {
+      frames: [END_MARK],
+      patch: { at: this.#block.at, bytes: blockHeader(blockLength(this.span, this.#block.index)) },
+    };
   }
 
   /** The index frame; only when every unit has been given. */

@@ -30,7 +30,14 @@ export function decodeStamp(text: string): Stamp {
 
 export function encodeHead(storeKey: string, head: Head, stamp: Stamp): Buffer {
   const { etag, length, headers, lastModified, checksumsKnown } = head;
-  const json = JSON.stringify({ key: storeKey, etag, length, last_modified: lastModified, checksums_known: checksumsKnown, headers });
+  const json = JSON.stringify({
+    key: storeKey,
+    etag,
+    length,
+    last_modified: lastModified,
+    checksums_known: checksumsKnown,
+    headers,
+  });
   return Buffer.from(`${encodeStamp(stamp)}${hexOf(json)} ${json}\n`, 'latin1');
 }
 

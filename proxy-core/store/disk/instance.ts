@@ -28,7 +28,12 @@ export class Instance {
   #timer: NodeJS.Timeout | undefined;
   #beating: Promise<void> | undefined;
 
-  constructor(options: { volume: Volume; cacheDir: string; modes: { file: number; folder: number }; facts: () => object }) {
+  constructor(options: {
+    volume: Volume;
+    cacheDir: string;
+    modes: { file: number; folder: number };
+    facts: () => object;
+  }) {
     this.#volume = options.volume;
     this.#folder = join(options.cacheDir, 'instances');
     this.#mode = options.modes;
@@ -73,7 +78,11 @@ export class Instance {
   async #tick(): Promise<void> {
     this.#beat++;
     const before = Date.now();
-    await this.#volume.writeFile(this.#file, `${JSON.stringify({ beat: this.#beat, pid: process.pid, ...this.#facts() })}\n`, this.#mode.file);
+    await this.#volume.writeFile(
+      this.#file,
+      `${JSON.stringify({ beat: this.#beat, pid: process.pid, ...this.#facts() })}\n`,
+      this.#mode.file,
+    );
     const after = Date.now();
     const { mtimeMs } = await this.#volume.stat(this.#file);
     // Within the time the write took the clocks can't be told apart.
@@ -83,7 +92,9 @@ export class Instance {
 
   async #lookAround(): Promise<void> {
     const now = performance.now();
-    const names = (await this.#volume.readdir(this.#folder)).filter(name => name.endsWith('.json') && name !== `${this.id}.json`);
+    const names = (await this.#volume.readdir(this.#folder)).filter(
+      name => name.endsWith('.json') && name !== `${this.id}.json`,
+    );
     for (const known of this.#others.keys()) if (!names.includes(known)) this.#others.delete(known);
     for (const name of names) {
       const beat = await this.#volume.readFile(join(this.#folder, name)).then(

@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
-import type { Extent } from './extent-index.ts';
 import { ExtentFile } from './extent-file.ts';
 import type { Binding } from './extent-format.ts';
+import type { Extent } from './extent-index.ts';
 import type { Volume } from './volume.ts';
 
 const MAX_OPEN = 256;
@@ -16,7 +16,13 @@ export class OpenFiles {
 
   constructor(volume: Volume) {
     this.#volume = volume;
-    this.#files = new LRUCache({ max: MAX_OPEN, ttl: IDLE, updateAgeOnGet: true, ttlAutopurge: false, dispose: file => file.close() });
+    this.#files = new LRUCache({
+      max: MAX_OPEN,
+      ttl: IDLE,
+      updateAgeOnGet: true,
+      ttlAutopurge: false,
+      dispose: file => file.close(),
+    });
   }
 
   get(extent: Extent): ExtentFile | undefined {

@@ -12,7 +12,10 @@ export function objectHash(address: ObjectAddress): string {
 
 /** The id of one immutable body: BLAKE3 of its strong ETag and length, 16 bytes in hex. */
 export function versionId(etag: string, length: number): string {
-  return blake3.hash(Buffer.from(`${etag}\0${length}`, 'latin1')).toString('hex').slice(0, 32);
+  return blake3
+    .hash(Buffer.from(`${etag}\0${length}`, 'latin1'))
+    .toString('hex')
+    .slice(0, 32);
 }
 
 /** Folder of a bucket below `buckets/`: the name alone on AWS, else `<bucket>@<origin>` with the origin made a safe name. */
@@ -28,7 +31,13 @@ export class ObjectPaths {
 
   constructor(cacheDir: string, address: ObjectAddress, hash: string) {
     this.hash = hash;
-    this.leaf = join(cacheDir, 'buckets', bucketFolder(address.origin, address.bucket), hash.slice(0, 2), hash.slice(2, 5));
+    this.leaf = join(
+      cacheDir,
+      'buckets',
+      bucketFolder(address.origin, address.bucket),
+      hash.slice(0, 2),
+      hash.slice(2, 5),
+    );
   }
 
   get head(): string {
@@ -56,7 +65,9 @@ export class ObjectPaths {
   }
 
   part(version: string, length: number, number: number): string {
-    return length <= EXTENT ? `${this.leaf}/${this.hash}.${version}.part-${number}` : `${this.tree}/${version}/part-${number}`;
+    return length <= EXTENT
+      ? `${this.leaf}/${this.hash}.${version}.part-${number}`
+      : `${this.tree}/${version}/part-${number}`;
   }
 }
 
@@ -74,6 +85,10 @@ export function parseSpan(name: string): Span | undefined {
 
 /** Names that no file system folds together or refuses: anything but lower-case letters, digits, `.`, `-`, `:` → `%xx`; long ones are hashed. */
 function safeName(name: string): string {
-  const safe = name.replace(/^\.+|[^a-z0-9.-]/g, text => [...Buffer.from(text, 'utf8')].map(byte => `%${byte.toString(16).padStart(2, '0')}`).join(''));
-  return safe.length <= 120 ? safe : `${safe.slice(0, 60)}%${blake3.hash(Buffer.from(name, 'utf8')).toString('hex').slice(0, 32)}`;
+  const safe = name.replace(/^\.+|[^a-z0-9.-]/g, text =>
+    [...Buffer.from(text, 'utf8')].map(byte => `%${byte.toString(16).padStart(2, '0')}`).join(''),
+  );
+  return safe.length <= 120
+    ? safe
+    : `${safe.slice(0, 60)}%${blake3.hash(Buffer.from(name, 'utf8')).toString('hex').slice(0, 32)}`;
 }

@@ -19,7 +19,13 @@ export class Scratch {
   readonly #onBytes: (bytes: number) => void;
   #next = 0;
 
-  constructor(options: { volume: Volume; cacheDir: string; instance: string; modes: FileModes; onBytes: (bytes: number) => void }) {
+  constructor(options: {
+    volume: Volume;
+    cacheDir: string;
+    instance: string;
+    modes: FileModes;
+    onBytes: (bytes: number) => void;
+  }) {
     this.volume = options.volume;
     this.folder = join(options.cacheDir, 'tmp', options.instance);
     this.modes = options.modes;

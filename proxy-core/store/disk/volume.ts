@@ -64,7 +64,10 @@ export class Volume {
    * Runs one callback-style operation. Rejects with the system's error, or {@link DiskUnavailable}; in the latter case
    * `late` is called once, as soon as the operation holds nothing any more, with its value if it came to one.
    */
-  run<T>(start: (done: (error: Error | null, value?: T) => void) => void, late?: (value: T | undefined) => void): Promise<T> {
+  run<T>(
+    start: (done: (error: Error | null, value?: T) => void) => void,
+    late?: (value: T | undefined) => void,
+  ): Promise<T> {
     const now = performance.now();
     if (this.#open) {
       if (now - this.#lastProbe <= PROBE_EVERY) {
@@ -101,7 +104,14 @@ export class Volume {
   }
 
   /** Reads until `length` bytes are there or the file ends; returns the count. `late` is called when the buffer is free again after a missed deadline. */
-  read(fd: number, buffer: Buffer, offset: number, length: number, position: number, late?: () => void): Promise<number> {
+  read(
+    fd: number,
+    buffer: Buffer,
+    offset: number,
+    length: number,
+    position: number,
+    late?: () => void,
+  ): Promise<number> {
     return this.run<number>(done => fs.read(fd, buffer, offset, length, position, done), late);
   }
 

@@ -1,0 +1,243 @@
+import { isIP } from 'node:net';
+import {
+  type Addresses,
+  type Dashboard,
+  type StatusSnapshot,
+  startDashboard,
+  ThroughputMeter,
+  takeSnapshot,
+} from './admin/index.ts';
+import { Gateway } from './gateway.ts';
+import { createConnectHandler, createForwardProxy } from './listeners/index.ts';
+import {
+  AccessLog,
+  Counters,
+  createLog,
+  Latency,
+  type Log,
+  renderMetrics,
+  type SideServer,
+  startHealthServer,
+  startMetricsServer,
+} from './observe/index.ts';
+import { compatibleHosts, TargetParser } from './request/index.ts';
+import { BucketSettings, type Settings } from './settings/index.ts';
+import { Store } from './store/index.ts';
+import { createUpstream, type OwnAddress } from './upstream/index.ts';
+
+export interface CoreOptions {
+  readonly version?: string;
+  /** Folder of the built web UI, for the dashboard. */
+  readonly rendererDir?: string;
+}
+
+/** Bytes a second below which a client that sends a body is taken for a broken one. */
+const MIN_BODY_RATE = 100;
+
+/** A running proxy. */
+export interface Core {
+  readonly addresses: Addresses;
+  status(): StatusSnapshot;
+  /** Accepts no more, lets running transfers finish within `server.shutdown_grace`, then ends everything. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Settings in, running proxy out: the one place that knows every part. Rejects when the data port or the cache folder
+ * can't be had; a side port that is busy is shown as a problem.
+ */
+export async function startCore(settings: Settings, options: CoreOptions = {}): Promise<Core> {
+  const version = options.version ?? '0.0.0';
+  const startedAt = Date.now();
+  const counters = new Counters();
+  const latency = new Latency();
+  const problems = new Map<string, string>();
+  const log = createLog({
+    level: settings.logging.log_level,
+    dir: settings.logging.app_log_dir,
+    retentionDays: settings.logging.app_log_retention_days,
+  });
+  const onProblem = (key: string, message: string | undefined) => {
+    if (message === undefined) {
+      if (problems.delete(key)) log.info(`${key}: all right again`);
+    } else if (problems.get(key) !== message) {
+      problems.set(key, message);
+      log.warn(message);
+    }
+  };
+
+  const { cache, server, connection_pool: pool, logging } = settings;
+  const store = new Store({
+    cacheDir: cache.cache_dir,
+    maxDiskBytes: cache.max_cache_size,
+    minFreeSpace: cache.min_free_space,
+    ramEnabled: cache.ram_cache_enabled,
+    maxRamBytes: cache.max_ram_cache_size,
+    maxHeads: cache.metadata_cache.max_entries,
+    algorithm: cache.eviction_algorithm,
+    memoryBudget: cache.memory_budget,
+    diskTimeout: cache.disk_timeout,
+    shared: cache.file_mode === 'shared',
+    onProblem,
+    counters,
+  });
+  await store.open();
+
+  const own: OwnAddress[] = [];
+  const targets = new TargetParser({ isS3Compatible: compatibleHosts(Object.keys(pool.upstream_overrides)) });
+  const upstream = createUpstream({
+    isS3: authority => targets.parse(authority, '/').origin !== undefined,
+    ownAddresses: () => own,
+    anyHost: isLoopback(server.bind_address),
+    upstreamOverrides: pool.upstream_overrides,
+    endpointOverrides: pool.endpoint_overrides,
+    dnsServers: pool.dns_servers,
+    dnsRefreshInterval: pool.dns_refresh_interval,
+    connectTimeout: pool.connection_timeout,
+    firstByteTimeout: pool.upstream_first_byte_timeout,
+    idleTimeout: pool.upstream_idle_timeout,
+    keepAliveTimeout: pool.idle_timeout,
+    keepAlive: pool.keepalive_enabled,
+    maxIdlePerAddress: pool.max_idle_per_ip,
+    maxConnectionsPerAddress: pool.connections_per_address,
+    health: {
+      threshold: pool.ip_failure_threshold,
+      initialCooldown: pool.health_probe_initial_cooldown,
+      maxCooldown: pool.health_probe_max_cooldown,
+    },
+    upstreamProxy: pool.upstream_proxy,
+  });
+  const buckets = new BucketSettings(settings);
+  const accessLog = logging.access_log_enabled
+    ? new AccessLog({
+        dir: logging.access_log_dir,
+        mode: logging.access_log_mode,
+        flushInterval: logging.access_log_flush_interval,
+        rotationInterval: logging.access_log_file_rotation_interval,
+        retentionDays: logging.access_log_retention_days,
+        counters,
+        onProblem: problem => onProblem('access_log', problem),
+      })
+    : undefined;
+  const gateway = new Gateway({ settings, targets, buckets, store, upstream, counters, latency, accessLog, onProblem });
+  const proxy = createForwardProxy({
+    handle: exchange => gateway.handle(exchange),
+    host: server.bind_address,
+    port: server.proxy_port,
+    headerTimeout: server.header_timeout,
+    idleTimeout: server.idle_timeout,
+    minBodyRate: MIN_BODY_RATE,
+    maxConnections: server.max_connections,
+    maxRequests: server.max_concurrent_requests,
+    connect: createConnectHandler({ upstream, idleTimeout: server.idle_timeout }),
+    activity: counters,
+    onRefused: () => counters.errors++,
+  });
+
+  const throughput = new ThroughputMeter(counters);
+  const sides: { close(): Promise<void> }[] = [];
+  const shutDown = async () => {
+    throughput.stop();
+    await Promise.all(sides.map(side => side.close()));
+    await upstream.close();
+    await accessLog?.close();
+    const clean = await store.close();
+    log.close();
+    // A thread that hangs on the cache volume would keep the process for ever (design section 3, rule 5).
+    if (!clean) process.kill(process.pid, 'SIGKILL');
+  };
+  try {
+    await proxy.listen();
+  } catch (error) {
+    await shutDown();
+    throw error;
+  }
+  const { address, port } = proxy.address;
+  own.push({ address, port });
+  throughput.start();
+
+  let addresses: Addresses = { proxy: hostPort(address, port) };
+  const cacheFacts = () => ({
+    dir: cache.cache_dir,
+    ram_bytes: store.ramBytes,
+    ram_limit: cache.ram_cache_enabled ? cache.max_ram_cache_size : 0,
+    ...(store.capacity.counted ? { disk_bytes: store.capacity.bytes } : {}),
+    disk_limit: cache.max_cache_size,
+  });
+  const allProblems = () => [
+    ...problems.values(),
+    ...buckets.problems().map(({ file, message }) => `${file}: ${message}`),
+  ];
+  const status = () =>
+    takeSnapshot({
+      version,
+      startedAt,
+      addresses,
+      counters,
+      throughput: () => throughput.read(),
+      cache: cacheFacts,
+      problems: allProblems,
+    });
+
+  const side = async (name: 'health' | 'metrics' | 'dashboard', start: () => Promise<SideServer | Dashboard>) => {
+    try {
+      const started = await start();
+      sides.push(started);
+      addresses = { ...addresses, [name]: started.address };
+    } catch (error) {
+      onProblem(name, (error as Error).message);
+    }
+  };
+  const { health, metrics, dashboard } = settings;
+  if (dashboard.enabled && options.rendererDir !== undefined) {
+    const { rendererDir } = options;
+    await side('dashboard', () =>
+      startDashboard({ bind_address: dashboard.bind_address, port: dashboard.port, rendererDir }, { status }),
+    );
+  }
+  if (metrics.enabled) {
+    const gauges = () => [
+      { name: 'ram_cache_bytes', help: 'Content held in memory.', value: store.ramBytes },
+      {
+        name: 'disk_cache_bytes',
+        help: 'Allocated bytes of the cache on disk, as far as counted.',
+        value: store.capacity.bytes,
+      },
+      { name: 'flights', help: 'Fetches from S3 under way.', value: gateway.reader.flights },
+      { name: 'buffer_bytes', help: 'Bytes held by reads and fills under way.', value: store.pool.bytesOut },
+    ];
+    await side('metrics', () =>
+      startMetricsServer(metrics, () => renderMetrics({ version, startedAt, counters, latency, gauges: gauges() })),
+    );
+  }
+  if (health.enabled) {
+    // A cache that can't be used costs hits, not requests: the proxy is still fit to serve.
+    await side('health', () =>
+      startHealthServer(health, () => ({ ok: true, reasons: allProblems(), version, addresses })),
+    );
+  }
+  started(log, version, addresses);
+
+  return {
+    get addresses() {
+      return addresses;
+    },
+    status,
+    async stop() {
+      await proxy.close(server.shutdown_grace);
+      await shutDown();
+    },
+  };
+}
+
+function started(log: Log, version: string, addresses: Addresses): void {
+  log.info(`Cistern ${version} serves on ${addresses.proxy}`);
+}
+
+function isLoopback(address: string): boolean {
+  return address === 'localhost' || address === '::1' || (isIP(address) === 4 && address.startsWith('127.'));
+}
+
+function hostPort(address: string, port: number): string {
+  return isIP(address) === 6 ? `[${address}]:${port}` : `${address}:${port}`;
+}

@@ -1,0 +1,239 @@
+import { type Caller, callerOf } from './freshness/index.ts';
+import { type Exchange, type RelayOutcome, relay, respondError } from './listeners/index.ts';
+import type { AccessLog, Counters, Latency, Outcome as Timed } from './observe/index.ts';
+import { type Note, type Outcome, Reader, type ReadKind, type ReadRequest } from './read/index.ts';
+import {
+  classify,
+  type HeaderFacts,
+  headerValue,
+  type ObjectAddress,
+  type RequestKind,
+  readHeaderFacts,
+  readSignature,
+  type SignatureFacts,
+  type TargetFacts,
+  type TargetParser,
+} from './request/index.ts';
+import type { BucketSettings, ObjectSettings, Settings } from './settings/index.ts';
+import { bucketFolder, type Store } from './store/index.ts';
+import type { S3Upstream } from './upstream/index.ts';
+//W import { WriteWatch } from './write/index.ts';
+
+export interface GatewayOptions {
+  readonly settings: Settings;
+  readonly targets: TargetParser;
+  readonly buckets: BucketSettings;
+  readonly store: Store;
+  readonly upstream: S3Upstream;
+  readonly counters: Counters;
+  readonly latency: Latency;
+  readonly accessLog: AccessLog | undefined;
+  readonly onProblem: (key: string, message: string) => void;
+}
+
+/** Everything that is known about a request once it is understood. */
+interface Understood {
+  readonly exchange: Exchange;
+  readonly facts: HeaderFacts;
+  readonly target: TargetFacts;
+  readonly signature: SignatureFacts;
+  readonly startedAt: number;
+}
+
+/** Decides what becomes of each request that a listener took in: a read through the cache, a watched write, or a relay. */
+export class Gateway {
+  readonly reader: Reader;
+  readonly #options: GatewayOptions;
+
+  constructor(options: GatewayOptions) {
+    this.#options = options;
+    const { settings, counters } = options;
+    this.reader = new Reader({
+      store: options.store,
+      upstream: options.upstream,
+      authorization: settings.cache.authorization,
+      staleIfError: settings.cache.stale_if_error,
+      onS3Request: () => counters.s3_requests++,
+      onS3Bytes: count => {
+        counters.bytes_from_s3 += count;
+      },
+      fail: (request, error) => respondError(request.res, error),
+    });
+  }
+
+  /** A listener's `Handle`. */
+  handle(exchange: Exchange): void | Promise<void> {
+    const { counters, settings } = this.#options;
+    counters.requests++;
+    const facts = readHeaderFacts(exchange.headers);
+    const target = this.#options.targets.parse(exchange.authority, exchange.target);
+    const signature = readSignature(facts, target);
+    const understood = { exchange, facts, target, signature, startedAt: performance.now() };
+    const kind = classify(exchange.method, facts, target);
+    if (kind.kind !== 'read') return this.#relay(understood, kind);
+    if (facts.noStore && settings.cache.cache_bypass_headers_enabled)
+      return this.#relay(understood, { kind: 'relay', reason: 'no_store' });
+    const preparing = this.#options.buckets.prepare(folderOf(kind.object));
+    return preparing ? preparing.then(() => this.#read(understood, kind)) : this.#read(understood, kind);
+  }
+
+  #read(understood: Understood, kind: ReadKind): void | Promise<void> {
+    const { exchange, facts, signature } = understood;
+    const { settings, buckets } = this.#options;
+    const resolved: ObjectSettings = buckets.resolve(folderOf(kind.object), kind.object.key);
+    if (!resolved.read_cache_enabled) return this.#relay(understood, { kind: 'relay', reason: 'read_cache_disabled' });
+    const request: ReadRequest = {
+      res: exchange.res,
+      upstream: {
+        method: exchange.method,
+        authority: exchange.authority,
+        scheme: exchange.scheme,
+        path: exchange.target,
+        headers: exchange.headers,
+      },
+      kind,
+      facts,
+      signature,
+      caller: settings.cache.authorization === 'shared' ? SOMEBODY : callerOf(signature),
+      settings: resolved,
+      mustAsk:
+        facts.originHeader !== undefined ||
+        facts.expectedBucketOwner ||
+        facts.requestPayer ||
+        (facts.noCache && settings.cache.cache_bypass_headers_enabled) ||
+        (signature.expiresAt !== undefined && Date.now() > signature.expiresAt),
+      note: {
+        outcome: 'MISS',
+        detail: '',
+        status: 0,
+        bytesSent: 0,
+        bytesFromCache: 0,
+        objectSize: undefined,
+        firstByteAt: 0,
+        error: undefined,
+        requestId: undefined,
+        hostId: undefined,
+      },
+      onDone: note => this.#done(understood, note),
+    };
+    return this.reader.serve(request);
+  }
+
+  #relay(understood: Understood, kind: Exclude<RequestKind, { kind: 'read' }>): void | Promise<void> {
+    const { exchange, target } = understood;
+    const { counters, store, upstream, onProblem } = this.#options;
+    counters.bypass(kind.reason);
+    counters.s3_requests += target.origin === undefined ? 0 : 1;
+    const note: Note = { ...RELAYED, detail: kind.reason };
+    return relay(exchange, upstream, {
+      extra:
+        target.origin === undefined
+          ? []
+          : ['X-Cache', 'BYPASS', 'Cache-Status', `cistern; fwd=bypass; detail=${kind.reason}`],
+      //W ...(kind.kind === 'write' ? { hooks: new WriteWatch(kind.write, { moveOn: objects => store.moveOn(objects) }, { onProblem: message => onProblem('writes', message) }) } : {}),
+      observer: {
+        onAnswer: (status, headers) => {
+          note.status = status;
+          note.firstByteAt = performance.now();
+          note.requestId = headerValue(headers, 'x-amz-request-id');
+          note.hostId = headerValue(headers, 'x-amz-id-2');
+        },
+        onDone: (outcome: RelayOutcome) => {
+          note.bytesSent = outcome.bytesSent;
+          note.error = outcome.error?.code;
+          counters.bytes_uploaded += outcome.bytesReceived;
+          if (target.origin !== undefined) counters.bytes_from_s3 += outcome.bytesSent;
+          this.#done(understood, note);
+        },
+      },
+    });
+  }
+
+  #done(understood: Understood, note: Note): void {
+    const { counters, latency, accessLog } = this.#options;
+    const counter = COUNTER[note.outcome];
+    if (counter !== undefined) counters[counter]++;
+    counters.bytes_to_clients += note.bytesSent;
+    counters.bytes_from_cache += note.bytesFromCache;
+    if (note.error !== undefined) counters.errors++;
+    const now = performance.now();
+    const firstByte = (note.firstByteAt || now) - understood.startedAt;
+    latency.record(TIMED[note.outcome], firstByte);
+    if (accessLog) record(accessLog, understood, note, now - understood.startedAt, firstByte);
+  }
+}
+
+const SOMEBODY: Caller = 'anybody';
+const RELAYED: Note = {
+  outcome: 'BYPASS',
+  detail: '',
+  status: 0,
+  bytesSent: 0,
+  bytesFromCache: 0,
+  objectSize: undefined,
+  firstByteAt: 0,
+  error: undefined,
+  requestId: undefined,
+  hostId: undefined,
+};
+/** Bypasses are counted where their reason is known. */
+const COUNTER: Record<Outcome, 'hits' | 'revalidated' | 'partial' | 'misses' | undefined> = {
+  HIT: 'hits',
+  REVALIDATED: 'revalidated',
+  PARTIAL: 'partial',
+  MISS: 'misses',
+  BYPASS: undefined,
+};
+const TIMED: Record<Outcome, Timed> = {
+  HIT: 'hit',
+  REVALIDATED: 'revalidated',
+  PARTIAL: 'partial',
+  MISS: 'miss',
+  BYPASS: 'bypass',
+};
+
+let folderFor: { origin: string; bucket: string; folder: string } = { origin: '', bucket: '', folder: '' };
+
+/** The bucket's folder; most requests are for the bucket of the one before. */
+function folderOf({ origin, bucket }: ObjectAddress): string {
+  if (folderFor.bucket !== bucket || folderFor.origin !== origin)
+    folderFor = { origin, bucket, folder: bucketFolder(origin, bucket) };
+  return folderFor.folder;
+}
+
+function record(
+  log: AccessLog,
+  { exchange, facts, target, signature }: Understood,
+  note: Note,
+  totalTime: number,
+  turnAroundTime: number,
+): void {
+  const relayed = note.outcome === 'BYPASS';
+  log.record({
+    time: Date.now() - totalTime,
+    remoteAddress: exchange.req.socket.remoteAddress,
+    requestId: note.requestId,
+    hostId: note.hostId,
+    method: exchange.method,
+    target: exchange.target,
+    httpVersion: exchange.req.httpVersion,
+    host: exchange.authority,
+    origin: target.origin,
+    bucket: target.bucket,
+    key: target.object?.key,
+    isCopy: facts.copySource !== undefined,
+    status: note.status,
+    errorCode: note.error,
+    bytesSent: note.bytesSent,
+    objectSize: note.objectSize,
+    totalTime,
+    turnAroundTime,
+    referer: facts.referer,
+    userAgent: facts.userAgent,
+    versionId: target.query.get('versionId'),
+    signature,
+    tls: undefined,
+    outcome: TIMED[note.outcome],
+    reason: relayed ? note.detail : undefined,
+  });
+}

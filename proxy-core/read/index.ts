@@ -1,0 +1,2 @@
+export { Reader, type ReaderOptions } from './reader.ts';
+export type { Note, Outcome, ReadKind, ReadRequest, ReadSettings } from './types.ts';
