@@ -17,7 +17,7 @@ import {
 import type { BucketSettings, ObjectSettings, Settings } from './settings/index.ts';
 import { bucketFolder, type Store } from './store/index.ts';
 import type { S3Upstream } from './upstream/index.ts';
-//W import { WriteWatch } from './write/index.ts';
+import { WriteWatch } from './write/index.ts';
 
 export interface GatewayOptions {
   readonly settings: Settings;
@@ -120,7 +120,7 @@ export class Gateway {
   }
 
   #relay(understood: Understood, kind: Exclude<RequestKind, { kind: 'read' }>): void | Promise<void> {
-    const { exchange, target } = understood;
+    const { exchange, target, facts } = understood;
     const { counters, store, upstream, onProblem } = this.#options;
     counters.bypass(kind.reason);
     counters.s3_requests += target.origin === undefined ? 0 : 1;
@@ -130,7 +130,16 @@ export class Gateway {
         target.origin === undefined
           ? []
           : ['X-Cache', 'BYPASS', 'Cache-Status', `cistern; fwd=bypass; detail=${kind.reason}`],
-      //W ...(kind.kind === 'write' ? { hooks: new WriteWatch(kind.write, { moveOn: objects => store.moveOn(objects) }, { onProblem: message => onProblem('writes', message) }) } : {}),
+      ...(kind.kind === 'write'
+        ? {
+            hooks: new WriteWatch(
+              kind.write,
+              { moveOn: objects => store.moveOn(objects) },
+              facts,
+              message => onProblem('writes', message),
+            ),
+          }
+        : {}),
       observer: {
         onAnswer: (status, headers) => {
           note.status = status;
