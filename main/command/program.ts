@@ -1,5 +1,6 @@
 import { Command, CommanderError, Option } from 'commander';
 import { SHELLS } from '../environment/index.ts';
+import { demo } from './demo.ts';
 import { type EnvOptions, env } from './env.ts';
 import { type Io, OK, USAGE } from './io.ts';
 import { serve } from './serve.ts';
@@ -39,6 +40,8 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
     '--json',
     'as JSON, for programs',
   );
+
+  add('demo', 'read sample data through the proxy, cold and warm; needs no AWS account', demo);
 
   try {
     await program.parseAsync(isServe(args) ? ['serve', ...args] : [...args], { from: 'user' });

@@ -27,7 +27,6 @@ export async function serve(options: SettingsOptions, io: Io): Promise<number> {
     return FAILED;
   }
   for (const line of await greeting(core, settings, io)) io.out(line);
-  for (const problem of core.status().problems) io.err(`cistern: warning: ${problem}`);
 
   await asked.first;
   io.out('Cistern is stopping: no new connections, running transfers may finish. Signal again to stop at once.');
