@@ -132,11 +132,8 @@ export class Gateway {
           : ['X-Cache', 'BYPASS', 'Cache-Status', `cistern; fwd=bypass; detail=${kind.reason}`],
       ...(kind.kind === 'write'
         ? {
-            hooks: new WriteWatch(
-              kind.write,
-              { moveOn: objects => store.moveOn(objects) },
-              facts,
-              message => onProblem('writes', message),
+            hooks: new WriteWatch(kind.write, { moveOn: objects => store.moveOn(objects) }, facts, message =>
+              onProblem('writes', message),
             ),
           }
         : {}),

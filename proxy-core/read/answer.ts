@@ -1,6 +1,7 @@
 import { headerValue, type RawHeaders } from '../request/index.ts';
 import type { Head, Part } from '../store/index.ts';
 import { httpDate } from './http-date.ts';
+import type { Outlet } from './outlet.ts';
 import type { Note, Outcome } from './types.ts';
 
 /** Headers that belong to one answer or one hop and are no part of a head (design section 3). Lower case. */
@@ -94,16 +95,32 @@ export function replay(
   return out;
 }
 
-/** A 304 or 412 from a head carries what RFC 9110 section 15.4.5 asks for. */
-export function replayNotModified(head: Head, note: Note): string[] {
-  const out = ['Date', httpDate()];
+/** Answers a precondition that a head decides. A 304 carries what RFC 9110 section 15.4.5 asks for. */
+export function answerCondition(
+  out: Outlet,
+  head: Head,
+  verdict: 'not_modified' | 'precondition_failed',
+  method: 'GET' | 'HEAD',
+  note: Note,
+): void {
+  const headers = ['Date', httpDate()];
   for (const name of ['ETag', 'Last-Modified', 'Cache-Control', 'Expires', 'Vary', 'x-amz-version-id']) {
     const value = headerValue(head.headers, name.toLowerCase());
-    if (value !== undefined) out.push(name, value);
+    if (value !== undefined) headers.push(name, value);
   }
-  marks(out, note);
-  return out;
+  marks(headers, note);
+  if (verdict === 'not_modified') {
+    out.endWith(304, headers, undefined);
+    return;
+  }
+  headers.push('Content-Type', 'application/xml', 'Content-Length', String(PRECONDITION_FAILED.length));
+  out.endWith(412, headers, method === 'HEAD' ? undefined : PRECONDITION_FAILED);
 }
+
+/** S3's words (API reference, "Error responses"). */
+const PRECONDITION_FAILED = Buffer.from(
+  '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>PreconditionFailed</Code><Message>At least one of the pre-conditions you specified did not hold</Message></Error>',
+);
 
 /** S3's own headers, end to end, with our marks behind. */
 export function passOn(headers: RawHeaders, note: Note): string[] {

@@ -19,8 +19,8 @@ export interface BodyContext {
   readonly ram: boolean;
   readonly out: Outlet;
   readonly note: Note;
-  /** Starts a fetch that brings the byte at `at`, at most up to `end`, of this version. Undefined when it can't be asked for. */
-  fetchGap(at: number, end: number): Flight | undefined;
+  /** Starts a fetch of what is missing of this version from the span's first byte on. Undefined when it can't be asked for. */
+  fetchGap(missing: Span): Flight | undefined;
 }
 
 /**
@@ -72,7 +72,7 @@ export async function sendBody(context: BodyContext, span: Span, first?: FlightR
     } else {
       await store.list(entry, { start: at, end: at });
       if (store.firstGap(entry, head, { start: at, end: at }) === undefined) continue;
-      const gap = context.fetchGap(at, store.gapEnd(entry, head, at, span.end));
+      const gap = context.fetchGap({ start: at, end: span.end });
       if (!gap) return out.cut('the missing bytes can no longer be asked for');
       const next = await follow(context, gap.join(at), span.end);
       failures = next > at ? 0 : failures + 1;
@@ -134,6 +134,27 @@ async function follow(context: BodyContext, reader: FlightReader, end: number): 
       }
     }
     return Math.min(reader.at, end + 1);
+  } finally {
+    unwatch();
+    reader.leave();
+  }
+}
+
+/** Sends a body that is not kept, as it comes. */
+export async function sendRaw(out: Outlet, flight: Flight): Promise<void> {
+  const reader = flight.join(0);
+  const unwatch = out.onGone(() => reader.wake());
+  try {
+    while (!out.gone) {
+      const taken = reader.take();
+      if (taken === 'end') return out.end();
+      if (taken === 'failed' || taken === 'behind') return out.cut(flight.error?.message ?? 'S3 cut the body');
+      if (taken === 'wait') await reader.wait();
+      else {
+        out.write(taken.chunks, taken.length);
+        await out.room();
+      }
+    }
   } finally {
     unwatch();
     reader.leave();

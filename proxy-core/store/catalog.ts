@@ -128,6 +128,12 @@ export class Catalog {
       });
   }
 
+  /** S3 has contradicted the head: it is a candidate to ask about, whatever its stamp says. */
+  distrust(entry: ObjectEntry): void {
+    entry.headEpoch = '!';
+    entry.revision++;
+  }
+
   /** S3 says the object is gone: its head goes, and its bytes. */
   async drop(entry: ObjectEntry): Promise<void> {
     const head = entry.head;

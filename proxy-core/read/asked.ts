@@ -1,8 +1,5 @@
 import { endToEnd, type RawHeaders } from '../request/index.ts';
 import type { ResponseHandler, Upstream, UpstreamExchange, UpstreamRequest } from '../upstream/index.ts';
-import type { Flight, FlightOptions } from './flight.ts';
-import type { Flights } from './flights.ts';
-import { type Learnt, learn } from './learn.ts';
 
 /** S3's answer to a question, its body still to be decided about: dropped, or taken as the new version. */
 export interface Asked {
@@ -12,8 +9,8 @@ export interface Asked {
   readonly headers: RawHeaders;
   /** The body is of no interest. */
   discard(): void;
-  /** The body is the answer: it goes on as a flight that others may join. */
-  asFlight(flights: Flights, options: Omit<FlightOptions, 'onEnd' | 'upstream'>): Flight;
+  /** For a flight that takes the body over: answers any request with this answer. */
+  readonly upstream: Upstream;
 }
 
 /** A body up to this size is read to its end rather than cut, which would cost the connection. */
@@ -38,18 +35,14 @@ export function ask(upstream: Upstream, request: UpstreamRequest, onBytes: (coun
             early.length = 0;
             exchange.resume();
           },
-          asFlight: (flights, options) =>
-            flights.start({
-              ...options,
-              upstream: handOver(status, statusText, headers, handler => {
-                taker = handler;
-                for (const chunk of early.splice(0)) handler.onData(chunk);
-                if (ended === 'complete') handler.onComplete([]);
-                else if (ended) handler.onError(ended);
-                else exchange.resume();
-                return exchange;
-              }),
-            }),
+          upstream: handOver(status, statusText, headers, handler => {
+            taker = handler;
+            for (const chunk of early.splice(0)) handler.onData(chunk);
+            if (ended === 'complete') handler.onComplete([]);
+            else if (ended) handler.onError(ended);
+            else exchange.resume();
+            return exchange;
+          }),
         });
       },
       onData(chunk) {
@@ -102,9 +95,4 @@ function handOver(
     },
     close: async () => {},
   };
-}
-
-/** What a HEAD's 200 says of an object. */
-export function learnHead(status: number, headers: RawHeaders, checksumMode: boolean): Learnt['head'] | undefined {
-  return status === 200 ? learn(status, headers, { checksumMode, partNumber: undefined })?.head : undefined;
 }

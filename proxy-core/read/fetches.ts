@@ -1,0 +1,106 @@
+import { isSigned, type Span, setHeader } from '../request/index.ts';
+import type { Head, ObjectEntry, Store } from '../store/index.ts';
+import type { Upstream, UpstreamRequest } from '../upstream/index.ts';
+import { type Asked, ask } from './asked.ts';
+import type { Flight, FlightOptions } from './flight.ts';
+import { Flights } from './flights.ts';
+import type { ReadRequest } from './types.ts';
+import { wantedOf } from './wanted.ts';
+
+export interface FetchesOptions {
+  readonly store: Store;
+  readonly upstream: Upstream;
+  readonly onS3Request: () => void;
+  readonly onS3Bytes: (count: number) => void;
+}
+
+/** What goes out to S3 for reads: always the caller's own request, with no more added than its signature leaves free. */
+export class Fetches {
+  readonly flights = new Flights();
+  readonly #options: FetchesOptions;
+  readonly #store: Store;
+
+  constructor(options: FetchesOptions) {
+    this.#options = options;
+    this.#store = options.store;
+  }
+
+  /** The request as the caller sent it; whatever S3 answers is the answer. */
+  plain(request: ReadRequest, entry: ObjectEntry, epoch: string): Flight {
+    this.#options.onS3Request();
+    return this.flights.start(this.#flight(request, request.upstream, entry, epoch, undefined));
+  }
+
+  /**
+   * The bytes from `at` to `end` of a known version, by `Range` and `If-Match`; or, where Range is signed or a part is
+   * asked for, the caller's whole range around them. Undefined when the signature has ended (design section 3, rule 9).
+   */
+  gap(request: ReadRequest, entry: ObjectEntry, head: Head, epoch: string, { start, end }: Span): Flight | undefined {
+    const { signature, upstream, facts, kind } = request;
+    if (signature.expiresAt !== undefined && Date.now() > signature.expiresAt) return undefined;
+    let { headers } = upstream;
+    let span: Span = { start, end };
+    if (this.replaysRange(request)) {
+      const wanted = wantedOf(request, head, entry.parts.get(kind.partNumber ?? 0));
+      if (!wanted?.span) return undefined;
+      span = wanted.span;
+    } else if (kind.range !== undefined || start > 0 || end < head.length - 1) {
+      headers = setHeader(headers, 'Range', `bytes=${start}-${end}`);
+    }
+    if (facts.ifMatch === undefined && !isSigned(signature, 'if-match'))
+      headers = setHeader(headers, 'If-Match', head.etag);
+    this.#options.onS3Request();
+    return this.flights.start(this.#flight(request, { ...upstream, headers }, entry, epoch, { head, span }));
+  }
+
+  /** S3 is asked with `asked`; what to do with a body is decided when its head is in. */
+  question(asked: UpstreamRequest): Promise<Asked> {
+    this.#options.onS3Request();
+    return ask(this.#options.upstream, asked, this.#options.onS3Bytes);
+  }
+
+  /** The answer to a question turned out to be a body worth having: others may join it. */
+  adopt(answer: Asked, request: ReadRequest, entry: ObjectEntry, epoch: string): Flight {
+    const options = { ...this.#flight(request, request.upstream, entry, epoch, undefined), onBytes: () => {} };
+    return this.flights.start({ ...options, upstream: answer.upstream });
+  }
+
+  /** First byte of `span` that is in no tier and that no flight is bringing. */
+  firstMissing(entry: ObjectEntry, head: Head, epoch: string, span: Span): number | undefined {
+    let at = span.start;
+    while (at <= span.end) {
+      const gap = this.#store.firstGap(entry, head, { start: at, end: span.end });
+      if (gap === undefined) return undefined;
+      const flight = this.flights.offering(entry, epoch, head.version, gap);
+      if (!flight?.span) return gap;
+      at = flight.span.end + 1;
+    }
+    return undefined;
+  }
+
+  /** Whether a gap can only be had by the caller's own range: it is signed, or it is a part. */
+  replaysRange({ kind, signature }: ReadRequest): boolean {
+    return kind.partNumber !== undefined || isSigned(signature, 'range');
+  }
+
+  #flight(
+    { facts, kind, settings }: ReadRequest,
+    upstreamRequest: UpstreamRequest,
+    entry: ObjectEntry,
+    epoch: string,
+    expect: FlightOptions['expect'],
+  ): Omit<FlightOptions, 'onEnd'> {
+    return {
+      store: this.#store,
+      upstream: this.#options.upstream,
+      request: upstreamRequest,
+      entry,
+      epoch,
+      checksumMode: facts.checksumMode,
+      partNumber: kind.partNumber,
+      settings,
+      expect,
+      onBytes: this.#options.onS3Bytes,
+    };
+  }
+}

@@ -1,0 +1,307 @@
+import { CisternError } from '../errors.ts';
+import { judge, type Question, questionFor } from '../freshness/index.ts';
+import { evaluatePreconditions, hasPreconditions, headerValue, type Span } from '../request/index.ts';
+import { type Head, type ObjectEntry, SMALL, type Store } from '../store/index.ts';
+import type { UpstreamRequest } from '../upstream/index.ts';
+import { answerCondition, passOn, replay } from './answer.ts';
+import { type BodyContext, sendBody, sendRaw } from './body.ts';
+import type { Fetches } from './fetches.ts';
+import type { Flight, FlightAnswer, FlightReader } from './flight.ts';
+import { learn, mergeHeads } from './learn.ts';
+import type { Outlet } from './outlet.ts';
+import type { Trust } from './trust.ts';
+import type { ReadRequest } from './types.ts';
+import { type Wanted, wantedOf } from './wanted.ts';
+
+export interface ReadingParts {
+  readonly store: Store;
+  readonly trust: Trust;
+  readonly fetches: Fetches;
+}
+
+/** How often a reader waits for somebody else's answer before it asks by itself. */
+const WAITS = 2;
+
+/** One read that needs more than a look into memory: the disk, other readers' flights, or S3. */
+export class Reading {
+  readonly #store: Store;
+  readonly #trust: Trust;
+  readonly #fetches: Fetches;
+  readonly #request: ReadRequest;
+  readonly #out: Outlet;
+  #entry!: ObjectEntry;
+  /** The object's epoch before S3 is asked: what is learnt belongs to it. */
+  #epoch = '';
+  #waits = 0;
+
+  constructor(parts: ReadingParts, request: ReadRequest, out: Outlet) {
+    this.#store = parts.store;
+    this.#trust = parts.trust;
+    this.#fetches = parts.fetches;
+    this.#request = request;
+    this.#out = out;
+  }
+
+  /** Rejects with what is to be told to a client that has not heard anything yet. */
+  async run(): Promise<void> {
+    const request = this.#request;
+    const { kind, facts, settings, note } = request;
+    const entry = await this.#store.catalog.look(kind.object);
+    this.#entry = entry;
+    this.#epoch = entry.epoch;
+    const { head } = entry;
+    if (!head) return this.#fetchPlain();
+    const part = kind.partNumber === undefined ? undefined : await this.#store.catalog.part(entry, kind.partNumber);
+    const wanted = wantedOf(request, head, part);
+    if (!wanted) return this.#fetchPlain();
+    const conditions = hasPreconditions(facts);
+    const local = !conditions || settings.evaluate_conditions_from_cache;
+    if (!local || !this.#trust.mayServe(request, entry)) return this.#ask(head, wanted);
+    note.outcome = 'HIT';
+    return this.#give(head, wanted);
+  }
+
+  /** Gives what is kept, as far as the caller's own preconditions let. */
+  async #give(head: Head, wanted: Wanted): Promise<void> {
+    const { facts, kind, note } = this.#request;
+    const verdict = hasPreconditions(facts) ? evaluatePreconditions(facts, kind.method, head) : 'proceed';
+    if (verdict === 'proceed') return this.#send(head, wanted);
+    answerCondition(this.#out, head, verdict, kind.method, note);
+  }
+
+  /** Sends a version from wherever its bytes are. `lead`: the fetch of a gap by which S3 has just vouched for it. */
+  async #send(head: Head, wanted: Wanted, lead?: Flight): Promise<void> {
+    const { note, kind } = this.#request;
+    const { span } = wanted;
+    note.objectSize = head.length;
+    if (kind.method === 'HEAD' || !span) return this.#begin(head, wanted);
+    if (this.#store.firstGap(this.#entry, head, span) !== undefined) await this.#store.list(this.#entry, span);
+    const gap = lead ? undefined : this.#fetches.firstMissing(this.#entry, head, this.#epoch, span);
+    if (gap !== undefined) note.outcome = 'PARTIAL';
+    if (gap === span.start) {
+      // Nothing can be promised before S3 has said that the first bytes are to be had.
+      const flight = this.#gap(head, { start: gap, end: span.end });
+      const answer = await flight?.answer;
+      if (!flight || !answer) throw new CisternError('BadGateway', 'The signature has ended.');
+      if (!answer.learnt) return this.#gapRefused(head, flight, answer);
+      note.outcome = 'MISS';
+      this.#trust.vouched(this.#request, this.#entry, this.#epoch, flight.sentAt);
+      lead = flight;
+    }
+    this.#begin(head, wanted);
+    const first = lead?.join(Math.max(span.start, lead.span?.start ?? 0));
+    if (!first || first.at <= span.start) return this.#sendBody(head, span, first);
+    // The gap comes later: its flight is held until the bytes before it have been sent.
+    await this.#sendBody(head, span).finally(() => first.leave());
+  }
+
+  #begin(head: Head, { span, status, part }: Wanted): void {
+    const { note, kind, facts } = this.#request;
+    const length = span ? span.end - span.start + 1 : 0;
+    const range = status === 206 && span ? `bytes ${span.start}-${span.end}/${head.length}` : undefined;
+    const headers = replay(head, { length, range }, { checksums: facts.checksumMode, part }, note);
+    if (kind.method === 'HEAD' || !span) this.#out.endWith(status, headers, undefined);
+    else this.#out.begin(status, undefined, headers, length);
+  }
+
+  #sendBody(head: Head, span: Span, first?: FlightReader): Promise<void> {
+    const context: BodyContext = {
+      store: this.#store,
+      flights: this.#fetches.flights,
+      entry: this.#entry,
+      head,
+      epoch: this.#epoch,
+      ram: this.#request.settings.ram_cache_eligible,
+      out: this.#out,
+      note: this.#request.note,
+      fetchGap: missing => this.#gap(head, missing),
+    };
+    return sendBody(context, span, first);
+  }
+
+  /** Starts the fetch of what is missing of `span` from its first byte on. */
+  #gap(head: Head, { start, end }: Span): Flight | undefined {
+    const last = this.#store.gapEnd(this.#entry, head, start, end);
+    return this.#fetches.gap(this.#request, this.#entry, head, this.#epoch, { start, end: last });
+  }
+
+  /** S3 refused a gap of a version that was to be served, and nothing has been sent yet. */
+  #gapRefused(head: Head, flight: Flight, answer: FlightAnswer): Promise<void> {
+    if (answer.status !== 412 && answer.status >= 300) return this.#relay(flight, answer);
+    // Not the version that is known any more: the read starts over with the caller's plain request.
+    flight.join(0).leave();
+    if (this.#entry.head?.version === head.version) this.#store.catalog.distrust(this.#entry);
+    this.#waits = WAITS;
+    return this.#fetchPlain();
+  }
+
+  async #fetchPlain(): Promise<void> {
+    if (this.#request.kind.method === 'HEAD') return this.#askHead(this.#request.upstream);
+    const other = this.#waits < WAITS ? this.#fetches.flights.unanswered(this.#entry, this.#epoch) : undefined;
+    if (other) {
+      // Somebody is finding out already. What S3 says to them is no permission for this caller, but it tells the version.
+      this.#waits++;
+      await other.answer.catch(() => {});
+      return this.#out.gone ? undefined : this.run();
+    }
+    const flight = this.#fetches.plain(this.#request, this.#entry, this.#epoch);
+    return this.#relay(flight, await flight.answer);
+  }
+
+  /** S3's own answer goes on as it is; what it means for the cache is noted, and its body kept where it can be. */
+  async #relay(flight: Flight, answer: FlightAnswer): Promise<void> {
+    const { note, kind } = this.#request;
+    const { status, statusText, headers, learnt } = answer;
+    const { head, span } = flight;
+    note.outcome = 'MISS';
+    if (learnt && head) {
+      note.objectSize = head.length;
+      this.#trust.allow(this.#request, this.#entry, flight.epoch, flight.sentAt);
+    } else {
+      note.detail = status < 300 ? 'fwd=uri-miss; detail=not_storable' : 'fwd=uri-miss';
+      this.#trust.heard(this.#request, this.#entry, answer, flight.epoch, flight.sentAt);
+    }
+    const length = bodyLength(answer, kind.method);
+    this.#out.begin(status, statusText, passOn(headers, note), length);
+    if (length === 0) {
+      flight.join(0).leave();
+      this.#out.end();
+      return;
+    }
+    if (head && span) return this.#sendBody(head, span, flight.join(span.start));
+    return sendRaw(this.#out, flight);
+  }
+
+  /** S3 is asked about a candidate. */
+  async #ask(head: Head, wanted: Wanted): Promise<void> {
+    const request = this.#request;
+    const { kind, facts, signature, upstream, note } = request;
+    const question = questionFor(upstream.headers, facts, signature, kind.method, head);
+    const asked = { ...upstream, headers: question.headers };
+    if (kind.method === 'HEAD') return this.#askHead(asked, { head, question, wanted });
+    if (question.how === 'as_it_came') {
+      this.#waits = WAITS;
+      return this.#fetchPlain();
+    }
+    const { span } = wanted;
+    if (span) {
+      await this.#store.list(this.#entry, span);
+      const missing = this.#fetches.firstMissing(this.#entry, head, this.#epoch, span);
+      if (missing !== undefined && this.#fetches.replaysRange(request)) return this.#fetchPlain();
+      if (missing !== undefined && missing - span.start < SMALL)
+        return this.#askByGap(head, wanted, { start: missing, end: span.end });
+    }
+    const sentAt = this.#store.now();
+    const answer = await this.#fetches.question(asked).catch((error: Error) => error);
+    if (answer instanceof Error) return this.#unreachable(head, wanted, answer);
+    const verdict = judge(question, head, answer.status, answer.headers);
+    if (verdict === 'vouched') {
+      answer.discard();
+      if (answer.status === 304 && this.#entry.head?.version === head.version)
+        this.#trust.update(this.#entry, answer.headers, this.#epoch, sentAt);
+      this.#trust.vouched(request, this.#entry, this.#epoch, sentAt);
+      note.outcome = 'REVALIDATED';
+      return this.#give(this.#entry.head?.version === head.version ? this.#entry.head : head, wanted);
+    }
+    if (verdict === 'rewritten') {
+      answer.discard();
+      this.#waits = WAITS;
+      return this.#fetchPlain();
+    }
+    if (answer.status >= 500 && this.#trust.mayServeStale(request, this.#entry)) {
+      answer.discard();
+      return this.#giveStale(head, wanted);
+    }
+    // The object has changed, or this caller may not have it: the answer goes on, and is kept where it is a body.
+    const flight = this.#fetches.adopt(answer, request, this.#entry, this.#epoch);
+    return this.#relay(flight, await flight.answer);
+  }
+
+  /** The fetch of a gap near the beginning is the question: its If-Match holds for the whole answer. */
+  async #askByGap(head: Head, wanted: Wanted, missing: Span): Promise<void> {
+    const flight = this.#gap(head, missing);
+    const answer = await flight?.answer.catch((error: Error) => error);
+    if (!flight || !answer || answer instanceof Error) {
+      return this.#unreachable(head, wanted, answer instanceof Error ? answer : undefined);
+    }
+    if (!answer.learnt) return this.#gapRefused(head, flight, answer);
+    this.#trust.vouched(this.#request, this.#entry, this.#epoch, flight.sentAt);
+    this.#request.note.outcome = missing.start === wanted.span?.start ? 'MISS' : 'PARTIAL';
+    return this.#send(head, wanted, flight);
+  }
+
+  async #askHead(
+    asked: UpstreamRequest,
+    candidate?: { head: Head; question: Question; wanted: Wanted },
+  ): Promise<void> {
+    const request = this.#request;
+    const { note, facts, kind } = request;
+    const entry = this.#entry;
+    const sentAt = this.#store.now();
+    const answer = await this.#fetches.question(asked).catch((error: Error) => error);
+    if (answer instanceof Error) {
+      if (candidate) return this.#unreachable(candidate.head, candidate.wanted, answer);
+      throw answer;
+    }
+    answer.discard();
+    const { status, statusText, headers } = answer;
+    if (candidate) {
+      const verdict = judge(candidate.question, candidate.head, status, headers);
+      if (verdict === 'vouched') {
+        if (entry.head?.version === candidate.head.version) this.#trust.update(entry, headers, this.#epoch, sentAt);
+        this.#trust.vouched(request, entry, this.#epoch, sentAt);
+        note.outcome = 'REVALIDATED';
+        return this.#give(
+          entry.head?.version === candidate.head.version ? entry.head : candidate.head,
+          candidate.wanted,
+        );
+      }
+      if (verdict === 'rewritten') return this.#askHead(request.upstream);
+      if (status >= 500 && this.#trust.mayServeStale(request, entry))
+        return this.#giveStale(candidate.head, candidate.wanted);
+    }
+    note.outcome = 'MISS';
+    const seen =
+      kind.range === undefined && status === 200
+        ? learn(status, headers, { checksumMode: facts.checksumMode, partNumber: undefined })
+        : undefined;
+    if (seen) this.#learnHead(seen.head, sentAt);
+    else {
+      note.detail = 'fwd=uri-miss';
+      this.#trust.heard(request, entry, answer, this.#epoch, sentAt);
+    }
+    this.#out.begin(status, statusText, passOn(headers, note), 0);
+    this.#out.end();
+  }
+
+  #learnHead(seen: Head, sentAt: number): void {
+    const entry = this.#entry;
+    const known = entry.head;
+    const head = mergeHeads(known, seen);
+    const stamp = { validatedAt: sentAt, epoch: this.#epoch };
+    this.#request.note.objectSize = head.length;
+    this.#store.adopt(entry, head, stamp);
+    this.#trust.allow(this.#request, entry, this.#epoch, sentAt);
+    if (known?.version === head.version && known.headers.length === head.headers.length) {
+      this.#store.catalog.touch(entry, sentAt, this.#epoch, this.#request.settings.head_ttl);
+    } else void this.#store.keepHead(entry, head, stamp);
+  }
+
+  async #unreachable(head: Head, wanted: Wanted, error: Error | undefined): Promise<void> {
+    if (this.#trust.mayServeStale(this.#request, this.#entry)) return this.#giveStale(head, wanted);
+    throw error ?? new CisternError('BadGateway', 'The signature has ended.');
+  }
+
+  #giveStale(head: Head, wanted: Wanted): Promise<void> {
+    this.#request.note.outcome = 'HIT';
+    this.#request.note.detail = 'hit; fwd=stale; detail=stale_if_error';
+    return this.#give(head, wanted);
+  }
+}
+
+/** Body bytes that follow; -1 when the answer doesn't say. */
+function bodyLength({ status, headers }: FlightAnswer, method: string): number {
+  if (method === 'HEAD' || status === 204 || status === 304) return 0;
+  const declared = headerValue(headers, 'content-length');
+  return declared !== undefined && /^\d{1,15}$/.test(declared) ? Number(declared) : -1;
+}
