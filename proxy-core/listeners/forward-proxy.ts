@@ -222,6 +222,7 @@ class HttpForwardProxy implements ForwardProxy {
       connection.tunnelHost = target;
       socket.unshift(first);
       this.server.emit('connection', socket);
+      socket.resume();
     };
     this.#options.connect(target, socket, head, { refuse, serveHttp });
   }
