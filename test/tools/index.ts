@@ -1,0 +1,107 @@
+import { execFileSync } from 'node:child_process';
+import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
+import { describe, it } from 'vitest';
+
+/** Programs that some tests drive. `npm test` must pass without them; `.ci/run` installs all and forbids skips. */
+export type Tool = 'aws' | 'boto3' | 'rclone' | 'curl' | 'chromium' | 'Xvfb' | 'Electron';
+
+type Found = { readonly path: string } | { readonly missing: string };
+
+const found = new Map<Tool, Found>();
+
+/** Where the tool is; throws with what was looked for when it isn't there. For boto3, the Python that has it. */
+export function requireTool(tool: Tool): string {
+  const result = lookUp(tool);
+  if ('missing' in result) throw new Error(`${tool} is needed: ${result.missing}`);
+  return result.path;
+}
+
+/**
+ * A `describe` that needs tools. Without them it is skipped, saying which and why; with CISTERN_FORBID_SKIPS=1 that is a
+ * failure, so that nothing is left out unnoticed where everything has been installed.
+ */
+export function describeWith(tools: Tool | readonly Tool[], title: string, define: () => void): void {
+  const missing = [tools].flat().flatMap(tool => {
+    const result = lookUp(tool as Tool);
+    return 'missing' in result ? [`${tool}: ${result.missing}`] : [];
+  });
+  if (missing.length === 0) {
+    describe(title, define);
+  } else if (process.env.CISTERN_FORBID_SKIPS === '1') {
+    describe(title, () => {
+      it('has its tools', () => {
+        throw new Error(`Nothing may be skipped here, and there is no ${missing.join('; no ')}`);
+      });
+    });
+  } else {
+    describe.skip(`${title} [skipped, no ${missing.join('; no ')}]`, define);
+  }
+}
+
+function lookUp(tool: Tool): Found {
+  let result = found.get(tool);
+  if (!result) {
+    result = LOOK_UPS[tool]();
+    found.set(tool, result);
+  }
+  return result;
+}
+
+const LOOK_UPS: Record<Tool, () => Found> = {
+  aws: () => inPath('aws'),
+  boto3: pythonWithBoto3,
+  rclone: () => inPath('rclone'),
+  curl: () => inPath('curl'),
+  chromium: () => inPath('chromium', 'chromium-browser', 'google-chrome'),
+  Xvfb: () => inPath('Xvfb'),
+  Electron: electron,
+};
+
+function inPath(...names: readonly string[]): Found {
+  const folders = (process.env.PATH ?? '').split(delimiter).filter(folder => folder !== '');
+  for (const name of names) {
+    for (const folder of folders) {
+      const path = join(folder, process.platform === 'win32' ? `${name}.exe` : name);
+      if (isExecutable(path)) return { path };
+    }
+  }
+  return { missing: `${names.join(' or ')} is not in PATH` };
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function pythonWithBoto3(): Found {
+  const python = inPath('python3', 'python');
+  if ('missing' in python) return python;
+  try {
+    execFileSync(python.path, ['-c', 'import boto3'], { stdio: 'ignore' });
+    return python;
+  } catch {
+    return { missing: `${python.path} can't import boto3` };
+  }
+}
+
+/** The electron package's own binary, else the one that scripts/fetch-electron.mjs keeps. */
+function electron(): Found {
+  const folder = join(dirname(import.meta.dirname), '..', 'node_modules', 'electron');
+  const named = join(folder, 'path.txt');
+  if (existsSync(named)) {
+    const path = join(folder, 'dist', readFileSync(named, 'utf8').trim());
+    if (isExecutable(path)) return { path };
+  }
+  const path = fetchedElectron();
+  if (path !== undefined && isExecutable(path)) return { path };
+  return { missing: 'neither the electron package nor scripts/fetch-electron.mjs has brought one' };
+}
+
+const { fetchedElectron } = (await import(new URL('../../scripts/fetch-electron.mjs', import.meta.url).href)) as {
+  fetchedElectron(): string | undefined;
+};
