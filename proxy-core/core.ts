@@ -76,6 +76,7 @@ export async function startCore(settings: Settings, options: CoreOptions = {}): 
     maxHeads: cache.metadata_cache.max_entries,
     algorithm: cache.eviction_algorithm,
     memoryBudget: cache.memory_budget,
+    mergeGap: cache.range_merge_gap_threshold,
     diskTimeout: cache.disk_timeout,
     shared: cache.file_mode === 'shared',
     onProblem,

@@ -1,6 +1,7 @@
 import { endToEnd, type RawHeaders, type Span } from '../request/index.ts';
 import { EXTENT, type Fill, type Head, type ObjectEntry, SMALL, type Store } from '../store/index.ts';
 import type { Upstream, UpstreamExchange, UpstreamRequest } from '../upstream/index.ts';
+import { mayCompress } from './compressible.ts';
 import { type Learnt, learn, mergeHeads } from './learn.ts';
 import type { ReadSettings } from './types.ts';
 
@@ -196,7 +197,7 @@ export class Flight {
     if (!learnt.span) return;
     this.#fill = store.fill(entry, head, learnt.span, {
       ram: settings.ram_cache_eligible,
-      compression: settings.compression_enabled ? 'try' : 'off',
+      compression: mayCompress(settings, head, entry.address.key) ? 'try' : 'off',
       onDrain: () => {
         this.#fillBlocked = false;
         this.#pace();
@@ -242,7 +243,7 @@ export class Flight {
       const body = Buffer.allocUnsafeSlow(head.length);
       let at = 0;
       for (const chunk of this.#small) at += chunk.copy(body, at);
-      const compress = settings.compression_enabled;
+      const compress = mayCompress(settings, head, entry.address.key);
       void store
         .keepSmall(entry, head, { validatedAt: this.sentAt, epoch }, body, {
           ram: settings.ram_cache_eligible,

@@ -13,6 +13,8 @@ export interface ReadSettings {
   readonly get_ttl: number;
   readonly head_ttl: number;
   readonly compression_enabled: boolean;
+  /** Smallest object that is compressed, bytes. */
+  readonly compression_threshold: number;
   readonly ram_cache_eligible: boolean;
   readonly evaluate_conditions_from_cache: boolean;
 }

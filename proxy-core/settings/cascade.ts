@@ -7,6 +7,8 @@ export interface ObjectSettings {
   readonly head_ttl: number;
   readonly read_cache_enabled: boolean;
   readonly compression_enabled: boolean;
+  /** Smallest object that is compressed, bytes; the same for all. */
+  readonly compression_threshold: number;
   readonly ram_cache_eligible: boolean;
   readonly evaluate_conditions_from_cache: boolean;
 }
@@ -19,6 +21,7 @@ export function globalObjectSettings({ cache, compression }: Settings): ObjectSe
     head_ttl: cache.head_ttl,
     read_cache_enabled: cache.read_cache_enabled,
     compression_enabled: compression.enabled,
+    compression_threshold: compression.threshold,
     ram_cache_eligible: cache.ram_cache_enabled,
     evaluate_conditions_from_cache: cache.evaluate_conditions_from_cache,
   });

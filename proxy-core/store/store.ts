@@ -32,6 +32,8 @@ export interface StoreOptions {
   readonly algorithm: 'tinylfu' | 'lru' | 's3fifo';
   /** Bytes that in-flight reads and fills may hold. */
   readonly memoryBudget: number;
+  /** Held bytes between two gaps that are rather fetched again than asked for around. */
+  readonly mergeGap: number;
   /** Deadline of a disk operation, ms. */
   readonly diskTimeout: number;
   readonly shared: boolean;
@@ -146,13 +148,28 @@ export class Store {
     return undefined;
   }
 
-  /** Last byte of the gap that begins at `from`: where the next extent begins, at most `until`. */
+  /**
+   * Last byte of the gap that begins at `from`, at most `until`. What is held between two gaps is fetched again with them
+   * where it is shorter than `cache.range_merge_gap_threshold`: one longer request is quicker than two.
+   */
   gapEnd(entry: ObjectEntry, head: Head, from: number, until: number): number {
     if (entry.head?.version !== head.version) return until;
+    for (let at = from; ; ) {
+      const held = this.#nextHeld(entry, at, until);
+      if (held > until) return until;
+      let end = held;
+      for (let extent = entry.index(end).at(end); extent; extent = entry.index(end).at(end)) end = extent.end + 1;
+      if (end > until || end - held > this.#options.mergeGap) return held - 1;
+      at = end;
+    }
+  }
+
+  #nextHeld(entry: ObjectEntry, from: number, until: number): number {
     let next = Number.POSITIVE_INFINITY;
-    for (let gib = gibOf(from); gib <= gibOf(until) && next > until; gib++)
+    for (let gib = gibOf(from); gib <= gibOf(until) && next > until; gib++) {
       next = Math.min(next, entry.index(gib * 2 ** 30).nextStart(from));
-    return Math.min(until, next - 1);
+    }
+    return next;
   }
 
   /** Looks at the directories that may hold extents of `span`; a volume that doesn't answer leaves what is known. */
@@ -281,8 +298,9 @@ export class Store {
     this.catalog.close();
     this.#files.close();
     await this.#instance.stop();
-    this.#scratch.clear();
-    return this.volume.stuck === 0;
+    const clean = await this.volume.drained();
+    if (clean) this.#scratch.clear();
+    return clean;
   }
 
   async #readInline(

@@ -37,6 +37,7 @@ const GLOBAL: ObjectSettings = {
   head_ttl: 60_000,
   read_cache_enabled: true,
   compression_enabled: true,
+  compression_threshold: 1024,
   ram_cache_eligible: true,
   evaluate_conditions_from_cache: true,
 };

@@ -88,9 +88,9 @@ export class Scratch {
     }
   }
 
-  /** At stop: what is half-written goes. Synchronous, and only when the volume answers. */
+  /** At stop: what is half-written goes. Synchronous, so only when the volume answers. */
   clear(): void {
-    if (this.volume.stuck === 0) fs.rmSync(this.folder, { recursive: true, force: true });
+    fs.rmSync(this.folder, { recursive: true, force: true });
   }
 
   async #inFolder<T>(folder: string, act: () => Promise<T>): Promise<T> {

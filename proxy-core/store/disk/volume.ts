@@ -55,9 +55,11 @@ export class Volume {
     return !this.#open || performance.now() - this.#lastProbe > PROBE_EVERY;
   }
 
-  /** Operations whose thread has not come back: a process that has any cannot exit in the ordinary way. */
-  get stuck(): number {
-    return this.#outstanding;
+  /** Waits until every operation has come back. False when one has not by its deadline: then a thread is stuck, and with it the process. */
+  async drained(): Promise<boolean> {
+    const until = performance.now() + this.#deadline;
+    while (this.#outstanding > 0 && performance.now() < until) await new Promise(resolve => setTimeout(resolve, 2));
+    return this.#outstanding === 0;
   }
 
   /**
