@@ -1,0 +1,56 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { stringify } from 'yaml';
+
+export interface RunningCistern {
+  /** `http://127.0.0.1:port`, as it goes into HTTP_PROXY */
+  readonly url: string;
+  /** Ends it by SIGTERM; answers its exit code */
+  stop(): Promise<number | null>;
+}
+
+const COMMAND = join(import.meta.dirname, '..', '..', 'main', 'command', 'cistern.cjs');
+
+/** Starts `cistern serve -c FILE` as a process of its own, the way people do, and waits until it says where it listens. */
+export async function startCistern(
+  folder: string,
+  settings: Readonly<Record<string, object>>,
+): Promise<RunningCistern> {
+  const file = join(folder, 'cistern.yaml');
+  const quiet = { access_log_dir: join(folder, 'logs', 'access'), app_log_dir: join(folder, 'logs', 'app') };
+  const whole = {
+    server: { proxy_port: 0 },
+    health: { enabled: false },
+    metrics: { enabled: false },
+    dashboard: { enabled: false },
+    logging: quiet,
+    ...settings,
+    cache: { cache_dir: join(folder, 'cache'), ...settings.cache },
+  };
+  await writeFile(file, stringify(whole));
+  const child = spawn(process.execPath, [COMMAND, 'serve', '-c', file], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { PATH: process.env.PATH, HOME: folder },
+  });
+  const said: string[] = [];
+  child.stderr.on('data', chunk => said.push(String(chunk)));
+  const exited = once(child, 'exit').then(([code]) => code as number | null);
+  const url = await new Promise<string>((resolve, reject) => {
+    createInterface({ input: child.stdout }).on('line', line => {
+      said.push(`${line}\n`);
+      const listens = /listens on (http:\/\/\S+)/.exec(line);
+      if (listens) resolve(listens[1]!);
+    });
+    exited.then(code => reject(new Error(`cistern serve ended with ${code}:\n${said.join('')}`)));
+  });
+  return {
+    url,
+    stop: () => {
+      child.kill('SIGTERM');
+      return exited;
+    },
+  };
+}
