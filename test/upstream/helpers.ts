@@ -21,6 +21,7 @@ export interface RawOrigin {
 export async function rawOrigin(
   answer: (socket: Socket, head: string, rest: string, count: number) => void,
   host = '127.0.0.1',
+  port = 0,
 ): Promise<RawOrigin> {
   const sockets = new Set<Socket>();
   const heads: string[] = [];
@@ -42,7 +43,7 @@ export async function rawOrigin(
       }
     });
   });
-  await new Promise<void>(resolve => server.listen(0, host, resolve));
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, host, resolve));
   const origin: RawOrigin = {
     port: (server.address() as AddressInfo).port,
     heads,
