@@ -9,7 +9,10 @@ const PACKED = ['/package.json', '/dist', '/resources', '/node_modules'];
 // A folder with `electron-v<version of the electron package>-<platform>-<arch>.zip`, for machines that can't download it.
 const electronZipDir = process.env.CISTERN_ELECTRON_ZIP_DIR;
 
+const outDir = process.env.CISTERN_OUT_DIR;
+
 const config: ForgeConfig = {
+  ...(outDir ? { outDir } : {}),
   packagerConfig: {
     name: 'Cistern',
     executableName: 'cistern-desktop',
