@@ -1,5 +1,5 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
-import { type ConnectionOptions, checkServerIdentity, connect as connectTls } from 'node:tls';
+import { type ConnectionOptions, checkServerIdentity, connect as connectTls, type SecureContext } from 'node:tls';
 import { hostPort } from './authority.ts';
 import { DialError } from './errors.ts';
 
@@ -22,11 +22,15 @@ export interface ProxyServer {
 
 export type Dialled = (error: Error | null, socket: Socket | null) => void;
 
-/** TLS sessions by server name, so that a second connection is a round trip shorter. */
-export type Sessions = Map<string, Buffer>;
+/** What TLS connections of one upstream share. */
+export interface TlsShared {
+  readonly trust: SecureContext;
+  /** Sessions by server name, so that a second connection is a round trip shorter. */
+  readonly sessions: Map<string, Buffer>;
+}
 
 /** Connects, through the proxy where there is one, and speaks TLS where asked. Calls back once; every step is within `timeout` ms. */
-export function dial(target: DialTarget, timeout: number, sessions: Sessions, done: Dialled): void {
+export function dial(target: DialTarget, timeout: number, shared: TlsShared, done: Dialled): void {
   const name = hostPort(target.ip, target.port);
   let current: Socket | undefined;
   const timer = setTimeout(() => {
@@ -60,7 +64,7 @@ export function dial(target: DialTarget, timeout: number, sessions: Sessions, do
   });
   const secure = (below: Socket, tls: NonNullable<DialTarget['tls']>, next: () => void) =>
     step(
-      connectTls(tlsOptions(below, tls, sessions)).on('session', session => remember(sessions, tls.name, session)),
+      connectTls(tlsOptions(below, tls, shared)).on('session', session => remember(shared.sessions, tls.name, session)),
       'secureConnect',
       next,
     );
@@ -74,12 +78,13 @@ export function dial(target: DialTarget, timeout: number, sessions: Sessions, do
   });
 }
 
-function tlsOptions(socket: Socket, tls: NonNullable<DialTarget['tls']>, sessions: Sessions): ConnectionOptions {
-  const session = sessions.get(tls.name);
+function tlsOptions(socket: Socket, tls: NonNullable<DialTarget['tls']>, shared: TlsShared): ConnectionOptions {
+  const session = shared.sessions.get(tls.name);
   return {
     socket,
     // RFC 6066 section 3: no addresses in server_name.
     ...(isIP(tls.name) ? {} : { servername: tls.name }),
+    secureContext: shared.trust,
     ALPNProtocols: ['http/1.1'],
     rejectUnauthorized: tls.validate,
     // What is checked is the caller's host, also where an override dials an address.
@@ -88,7 +93,7 @@ function tlsOptions(socket: Socket, tls: NonNullable<DialTarget['tls']>, session
   };
 }
 
-function remember(sessions: Sessions, name: string, session: Buffer): void {
+function remember(sessions: TlsShared['sessions'], name: string, session: Buffer): void {
   sessions.delete(name);
   sessions.set(name, session);
   if (sessions.size > 500) sessions.delete(sessions.keys().next().value!);

@@ -3,11 +3,12 @@ import { CisternError, type ErrorCode } from '../errors.ts';
 /** A connection could not be made: nothing was sent, so any request may be tried on another address. */
 export class DialError extends Error {
   override readonly name = 'DialError';
-  readonly code: string;
+  /** Code of what went wrong. Not `code`: undici takes ERR_TLS_CERT_ALTNAME_INVALID there for a reason to try for ever. */
+  readonly reason: string;
 
   constructor(to: string, cause: unknown) {
     super(`connecting to ${to}: ${messageOf(cause)}`, { cause });
-    this.code = codeOf(cause);
+    this.reason = codeOf(cause);
   }
 }
 
@@ -53,6 +54,7 @@ function classify(code: string): ErrorCode {
 }
 
 function codeOf(error: unknown): string {
+  if (error instanceof DialError) return error.reason;
   const code = (error as { code?: unknown } | null | undefined)?.code;
   return typeof code === 'string' ? code : '';
 }

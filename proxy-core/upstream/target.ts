@@ -2,7 +2,7 @@ import { Agent, type ClientRequestArgs } from 'node:http';
 import type { Socket } from 'node:net';
 import { Client, type Dispatcher } from 'undici';
 import { hostPort } from './authority.ts';
-import { type Dialled, type DialTarget, dial, type Sessions } from './dial.ts';
+import { type Dialled, type DialTarget, dial, type TlsShared } from './dial.ts';
 import { isCertificateError } from './errors.ts';
 import { Health, type HealthOptions } from './health.ts';
 
@@ -31,16 +31,16 @@ export class Target {
   readonly to: DialTarget;
   readonly health: Health;
   readonly #options: TargetOptions;
-  readonly #sessions: Sessions;
+  readonly #tls: TlsShared;
   readonly #idle: Client[] = [];
   readonly #waiting: Waiting[] = [];
   readonly #clients = new Set<Client>();
   #agent: Agent | undefined;
 
-  constructor(to: DialTarget, options: TargetOptions, sessions: Sessions) {
+  constructor(to: DialTarget, options: TargetOptions, tls: TlsShared) {
     this.to = to;
     this.#options = options;
-    this.#sessions = sessions;
+    this.#tls = tls;
     this.health = new Health(options.health);
   }
 
@@ -87,7 +87,7 @@ export class Target {
       process.nextTick(done, error, null);
       return;
     }
-    dial(this.to, this.#options.connectTimeout, this.#sessions, (error, socket) => {
+    dial(this.to, this.#options.connectTimeout, this.#tls, (error, socket) => {
       // A certificate that doesn't fit is the person's to mend, and no sign that the address is down.
       if (error && !isCertificateError(error)) this.health.failed(performance.now());
       else if (!error) this.health.succeeded();

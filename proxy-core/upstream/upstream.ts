@@ -5,7 +5,7 @@ import { CisternError } from '../errors.ts';
 import type { RawHeaders } from '../request/index.ts';
 import { hostPort, parseAuthority } from './authority.ts';
 import { checkDestination, type OwnAddress } from './destination.ts';
-import type { ProxyServer, Sessions } from './dial.ts';
+import type { ProxyServer, TlsShared } from './dial.ts';
 import { toCisternError } from './errors.ts';
 import { Fetch, type FetchContext } from './fetch.ts';
 import type { HealthOptions } from './health.ts';
@@ -13,6 +13,7 @@ import { type Overrides, type Plan, plan } from './overrides.ts';
 import { createLookup, type Lookup, Resolver } from './resolver.ts';
 import { type AbsoluteForm, Route } from './route.ts';
 import { Target, type TargetOptions } from './target.ts';
+import { createTrust } from './trust.ts';
 import type { ResponseHandler, Upstream, UpstreamExchange, UpstreamRequest } from './types.ts';
 import { Watchdog } from './watchdog.ts';
 
@@ -42,6 +43,8 @@ export interface UpstreamOptions {
   readonly upstreamProxy: string;
   /** Instead of the resolver that `dnsServers` asks for. */
   readonly lookup?: Lookup;
+  /** PEM certificates to trust instead of the system's. */
+  readonly authorities?: readonly string[];
 }
 
 /** One way to send a request with `node:http`: an agent that only ever dials the address that was checked. */
@@ -79,7 +82,7 @@ class PooledUpstream implements S3Upstream {
   readonly #resolver: Resolver;
   readonly #targets = new Map<string, Target>();
   readonly #targetOptions: TargetOptions;
-  readonly #sessions: Sessions = new Map();
+  readonly #tls: TlsShared;
   readonly #plans = new LRUCache<string, Plan>({ max: 10_000 });
   readonly #routes = new LRUCache<Plan, { route: Route; version: number }>({
     max: 10_000,
@@ -93,6 +96,7 @@ class PooledUpstream implements S3Upstream {
   constructor(options: UpstreamOptions) {
     this.#options = options;
     this.#overrides = { upstreams: options.upstreamOverrides, endpoints: options.endpointOverrides };
+    this.#tls = { trust: createTrust(options.authorities), sessions: new Map() };
     this.#proxy = options.upstreamProxy === '' ? undefined : proxyServer(options.upstreamProxy);
     this.#resolver = new Resolver({
       lookup: options.lookup ?? createLookup(options.dnsServers),
@@ -237,7 +241,7 @@ class PooledUpstream implements S3Upstream {
     let target = this.#targets.get(key);
     if (!target) {
       const via = proxy && { proxy, to, tunnel: plan.tls !== undefined || plan.tunnel };
-      target = new Target({ ip, port, tls: plan.tls, via }, this.#targetOptions, this.#sessions);
+      target = new Target({ ip, port, tls: plan.tls, via }, this.#targetOptions, this.#tls);
       this.#targets.set(key, target);
     }
     return target;
