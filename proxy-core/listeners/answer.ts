@@ -107,7 +107,16 @@ export class Answer implements ResponseHandler {
       if (res.socket) linger(res.socket);
     }
     const { extra } = this.#options;
-    res.writeHead(status, statusText, (extra ? [...headers, ...extra] : headers) as string[]);
+    try {
+      res.writeHead(status, printable(statusText), (extra ? [...headers, ...extra] : headers) as string[]);
+    } catch (error) {
+      // Node writes no header with control characters in it, though it reads some.
+      this.outgoing.abort();
+      this.onError(
+        new CisternError('BadGateway', `(the answer can't be passed on: ${String(error)})`, { cause: error }),
+      );
+      return;
+    }
     if (this.#exchange.method === 'HEAD' || this.#complete) return;
     // A head without a body yet must not wait for it; with one it goes out in the same packet.
     this.#flushing = true;
@@ -225,6 +234,11 @@ const flush = Answer.flush;
 function mayHaveActed(error: CisternError): boolean {
   if (error.cause instanceof DialError) return false;
   return error.code === 'BadGateway' || error.code === 'UpstreamTimeout';
+}
+
+/** A reason phrase that undici decoded as UTF-8 may hold what a status line can't. It means nothing (RFC 9112 section 4). */
+function printable(statusText: string): string {
+  return statusText.replace(/[^\t\x20-\x7e\x80-\xff]/g, '?');
 }
 
 function interim(status: number, statusText: string, headers: RawHeaders): string {

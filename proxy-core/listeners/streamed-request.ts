@@ -45,10 +45,10 @@ export class StreamedRequest implements Outgoing, Watched {
   start(): void {
     const { authority, scheme } = this.#exchange;
     this.#attempts++;
-    this.#upstream.relayRoute(authority, scheme).then(
-      route => this.#done || this.#send(route),
-      error => this.#fail(error),
-    );
+    this.#upstream
+      .relayRoute(authority, scheme)
+      .then(route => this.#done || this.#send(route))
+      .catch(error => this.#fail(error));
   }
 
   resume(): void {

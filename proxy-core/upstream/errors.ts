@@ -47,7 +47,16 @@ const RESOLUTION = new Set(
   ),
 );
 
+/** Node's and undici's refusals to write a request: what Node's lenient reading of targets let in. */
+const UNSENDABLE = new Set([
+  'UND_ERR_INVALID_ARG',
+  'ERR_UNESCAPED_CHARACTERS',
+  'ERR_INVALID_CHAR',
+  'ERR_INVALID_HTTP_TOKEN',
+]);
+
 function classify(code: string): ErrorCode {
+  if (UNSENDABLE.has(code)) return 'InvalidRequest';
   if (RESOLUTION.has(code)) return 'NameNotResolved';
   if (CERTIFICATE.test(code)) return 'UpstreamCertificateInvalid';
   return code === 'ETIMEDOUT' ? 'UpstreamTimeout' : 'BadGateway';

@@ -309,3 +309,53 @@ test('an answer that comes before the whole body ends the upload', async () => {
   expect(await client.untilEnd()).toMatch(/^HTTP\/1.1 403 Forbidden\r\n.*connection: close.*no$/is);
   await closed;
 });
+
+test.each(['GET', 'PUT'])('a target that cannot be passed on is 400 (%s)', async method => {
+  const { client, host, origin } = await start(socket => socket.write(OK));
+  client.send(`${method} /a\x0cb HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 0\r\n\r\n`);
+  expect(await client.untilText('</Error>')).toMatch(/^HTTP\/1.1 400 .*InvalidRequest/s);
+  expect(origin.heads).toEqual([]);
+});
+
+test.each(['GET', 'POST'])('a reason phrase that is not ASCII does no harm (%s)', async method => {
+  const { client, host } = await start(socket =>
+    socket.write('HTTP/1.1 200 \xff\xfe\r\nContent-Length: 2\r\n\r\nhi', 'latin1'),
+  );
+  client.send(`${method} / HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 0\r\n\r\n`);
+  expect(await client.untilText('hi')).toMatch(/^HTTP\/1.1 200 /);
+});
+
+test.each(['GET', 'POST'])(
+  'control characters in an answer are an error, and the proxy lives on (%s)',
+  async method => {
+    const { client, host, proxy } = await start(socket =>
+      socket.write('HTTP/1.1 200 OK\r\nX-A: a\x01b\r\nContent-Length: 2\r\n\r\nhi'),
+    );
+    client.send(`${method} / HTTP/1.1\r\nHost: ${host}\r\n${method === 'POST' ? 'Content-Length: 0\r\n' : ''}\r\n`);
+    expect(await client.untilText('</Error>')).toMatch(/^HTTP\/1.1 502 .*BadGateway/s);
+    expect(proxy.activity.active_connections).toBe(1);
+  },
+);
+
+test('clients that come and go at any moment leave nothing behind', async () => {
+  const size = 300_000;
+  const { client, host, proxy } = await start((socket, head) => {
+    if (head.startsWith('PUT')) socket.write(OK);
+    else socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${size}\r\n\r\n${'x'.repeat(size)}`);
+  });
+  const one = async (i: number) => {
+    const guest = new RawClient(proxy.port);
+    const body = i % 2 ? `PUT /k HTTP/1.1\r\nContent-Length: ${size}` : 'GET /k HTTP/1.1';
+    guest.send(`${body}\r\nHost: ${host}\r\n\r\n`);
+    if (i % 2) guest.send('y'.repeat(i % 4 === 1 ? size : 1000));
+    await new Promise(resolve => setTimeout(resolve, i % 20));
+    if (i % 3) guest.destroy();
+    else guest.socket.resetAndDestroy();
+  };
+  await Promise.all(Array.from({ length: 200 }, (_, i) => one(i)));
+  client.send(`GET /k HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+  await client.untilText('xxx');
+  const { activity } = proxy;
+  while (activity.active_requests > 0 || activity.active_connections !== 1)
+    await new Promise(resolve => setTimeout(resolve, 5));
+});
