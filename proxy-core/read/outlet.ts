@@ -4,6 +4,9 @@ import type { Note } from './types.ts';
 /** Bytes that may wait in the client's connection before the next piece is prepared. */
 const AHEAD = 1 << 20;
 
+/** Bodies up to this size are joined with their header, which costs a copy and saves a system call's worth of work. */
+const ONE_PIECE = 8 << 10;
+
 /** The client's side of an answer: counts, back-pressure, and buffers given back when the kernel has taken them. */
 export class Outlet {
   readonly #res: ServerResponse;
@@ -90,8 +93,14 @@ export class Outlet {
     this.#note.firstByteAt = performance.now();
     this.#res.sendDate = false;
     this.#res.writeHead(status, headers);
-    if (body) this.#note.bytesSent += body.length;
-    this.#res.end(body);
+    if (body === undefined) {
+      this.#res.end();
+      return;
+    }
+    this.#note.bytesSent += body.length;
+    // Node sends a header and a latin1 string in one piece, a header and a buffer in two.
+    if (body.length <= ONE_PIECE) this.#res.end(body.toString('latin1'), 'latin1');
+    else this.#res.end(body);
   }
 
   /** Destroys the connection, so that the client sees that the answer is not complete. */

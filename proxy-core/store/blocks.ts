@@ -33,7 +33,7 @@ export class Blocks {
       const size = Math.min(UNIT, objectLength - start - at);
       if (at + size > content.length) return;
       const key = `${version}${(start + at) / UNIT}`;
-      if (this.#cache.peek(key) === undefined && this.#cache.admits(key, size + OVERHEAD)) {
+      if (this.#cache.peek(key) === undefined && this.#cache.admits(key, size + OVERHEAD, { scan })) {
         const copy = Buffer.allocUnsafeSlow(size);
         content.copy(copy, 0, at, at + size);
         this.#cache.set(key, copy, size + OVERHEAD, { scan });
