@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { join } from 'node:path';
 
 export interface Ran {
   readonly code: number;
@@ -6,16 +7,31 @@ export interface Ran {
   readonly stderr: string;
 }
 
-/** Runs a program to its end. Its environment is what is given, PATH and locale: nothing of the person's own leaks in. */
+export interface RunOptions {
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string>>;
+  /** latin1 keeps bytes as they are */
+  readonly encoding?: 'utf8' | 'latin1';
+}
+
+/** Runs a program to its end. No variable of the person's own reaches it, nor their AWS configuration. */
 export function run(
   program: string,
   args: readonly string[],
-  env: Readonly<Record<string, string>>,
-  cwd: string,
+  { cwd, env, encoding = 'utf8' }: RunOptions,
 ): Promise<Ran> {
-  const { PATH = '', LANG = 'C.UTF-8' } = process.env;
+  const { PATH = '', HOME = cwd } = process.env;
+  const none = join(cwd, 'none');
+  const own = {
+    PATH,
+    HOME,
+    LANG: 'C.UTF-8',
+    AWS_CONFIG_FILE: none,
+    AWS_SHARED_CREDENTIALS_FILE: none,
+    AWS_EC2_METADATA_DISABLED: 'true',
+  };
   return new Promise(resolve => {
-    const options = { cwd, env: { PATH, LANG, HOME: cwd, ...env }, maxBuffer: 64 * 2 ** 20, timeout: 110_000 };
+    const options = { cwd, env: { ...own, ...env }, encoding, maxBuffer: 64 * 2 ** 20, timeout: 110_000 };
     execFile(program, [...args], options, (error, stdout, stderr) => {
       const code = error ? (typeof error.code === 'number' ? error.code : -1) : 0;
       resolve({ code, stdout, stderr: code === -1 ? `${stderr}\n${error?.message}` : stderr });
