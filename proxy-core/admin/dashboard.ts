@@ -43,6 +43,7 @@ export async function startDashboard(
     address: hostPort(server.address() as AddressInfo),
     close: () =>
       new Promise((resolve, reject) => {
+        if (!server.listening) return resolve();
         server.close(error => (error ? reject(error) : resolve()));
         server.closeAllConnections();
       }),

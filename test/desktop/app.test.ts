@@ -4,14 +4,14 @@ import { fileURLToPath } from 'node:url';
 import { _electron, type ElectronApplication, type Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type {} from '../../renderer/transport.ts';
+import { describeWith, requireTool } from '../tools/index.ts';
 import { type Display, openDisplay } from './display.ts';
-import { describeNeeding, ELECTRON } from './needs.ts';
 import { makeSetting, type Setting } from './setting.ts';
 
 const checkout = fileURLToPath(new URL('../../', import.meta.url));
 
 // One app, used as a person would: each test goes on where the one before it ended.
-describeNeeding(['electron', 'display', 'curl'], 'the desktop app', () => {
+describeWith(['Electron', 'Xvfb', 'curl'], 'the desktop app', () => {
   let display: Display;
   let setting: Setting;
   let app: ElectronApplication;
@@ -22,7 +22,11 @@ describeNeeding(['electron', 'display', 'curl'], 'the desktop app', () => {
     display = await openDisplay();
     setting = await makeSetting(display.name);
     setting.origin.put('data', 'report.csv', 'a,b\n1,2\n');
-    app = await _electron.launch({ executablePath: ELECTRON!, args: [...setting.args, checkout], env: setting.env });
+    app = await _electron.launch({
+      executablePath: requireTool('Electron'),
+      args: [...setting.args, checkout],
+      env: setting.env,
+    });
     main = app.process();
     page = await app.firstWindow();
   });
@@ -78,7 +82,7 @@ describeNeeding(['electron', 'display', 'curl'], 'the desktop app', () => {
     await page.close();
     expect((await setting.curl('report.csv')).status).toBe(200);
     const opened = app.waitForEvent('window');
-    const second = spawn(ELECTRON!, [...setting.args, checkout], { env: setting.env, stdio: 'ignore' });
+    const second = spawn(requireTool('Electron'), [...setting.args, checkout], { env: setting.env, stdio: 'ignore' });
     const [[code], window] = await Promise.all([once(second, 'exit'), opened]);
     expect(code).toBe(0);
     page = window;

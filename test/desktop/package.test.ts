@@ -7,15 +7,15 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { describeWith, requireTool } from '../tools/index.ts';
 import { type Display, openDisplay } from './display.ts';
-import { describeNeeding, ELECTRON } from './needs.ts';
 import { makeSetting, type Setting } from './setting.ts';
 
 const run = promisify(execFile);
 const require = createRequire(import.meta.url);
 const checkout = fileURLToPath(new URL('../../', import.meta.url));
 
-describeNeeding(['electron', 'display', 'curl', 'zip'], 'the packaged app', () => {
+describeWith(['Electron', 'Xvfb', 'curl', 'zip'], 'the packaged app', () => {
   let folder: string;
   let program: string;
   let display: Display;
@@ -69,7 +69,7 @@ async function packageApp(folder: string): Promise<string> {
   // The packager looks for its Electron under the version of the installed npm package; here it gets what could be fetched.
   const { version } = require('electron/package.json') as { version: string };
   const zip = join(folder, `electron-v${version}-${process.platform}-${process.arch}.zip`);
-  await run('zip', ['-q', '-r', '-0', zip, '.'], { cwd: dirname(ELECTRON!) });
+  await run('zip', ['-q', '-r', '-0', zip, '.'], { cwd: dirname(requireTool('Electron')) });
   const env = { ...process.env, CISTERN_ELECTRON_ZIP_DIR: folder, CISTERN_OUT_DIR: join(folder, 'out') };
   await run(join(checkout, 'node_modules', '.bin', 'electron-forge'), ['package'], { cwd: checkout, env });
   return join(folder, 'out', `Cistern-${process.platform}-${process.arch}`, 'cistern-desktop');
