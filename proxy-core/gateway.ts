@@ -13,6 +13,7 @@ import {
   type SignatureFacts,
   type TargetFacts,
   type TargetParser,
+  withPresignedHeaders,
 } from './request/index.ts';
 import type { BucketSettings, ObjectSettings, Settings } from './settings/index.ts';
 import { bucketFolder, type Store } from './store/index.ts';
@@ -65,8 +66,8 @@ export class Gateway {
   handle(exchange: Exchange): void | Promise<void> {
     const { counters, settings } = this.#options;
     counters.requests++;
-    const facts = readHeaderFacts(exchange.headers);
     const target = this.#options.targets.parse(exchange.authority, exchange.target);
+    const facts = withPresignedHeaders(readHeaderFacts(exchange.headers), target);
     const signature = readSignature(facts, target);
     const understood = { exchange, facts, target, signature, startedAt: performance.now() };
     const kind = classify(exchange.method, facts, target);

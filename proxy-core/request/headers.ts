@@ -1,4 +1,4 @@
-import type { HeaderFacts, RawHeaders } from './types.ts';
+import type { HeaderFacts, RawHeaders, TargetFacts } from './types.ts';
 
 /**
  * Reads the headers that decide how a request is treated, in one pass and without allocating for the others: it runs for
@@ -144,6 +144,15 @@ export function readHeaderFacts(raw: RawHeaders): HeaderFacts {
     userAgent,
     referer,
   };
+}
+
+/** The same facts with those that a presigned URL carries as query parameters instead of headers. */
+export function withPresignedHeaders(
+  facts: HeaderFacts,
+  { presigned, query }: Pick<TargetFacts, 'presigned' | 'query'>,
+): HeaderFacts {
+  if (!presigned || facts.checksumMode || query.get('x-amz-checksum-mode')?.toLowerCase() !== 'enabled') return facts;
+  return { ...facts, checksumMode: true };
 }
 
 /** `-algorithm`, `-key` and `-key-md5` of SSE-C follow. */

@@ -1,7 +1,15 @@
 export { TargetParser, type TargetParserOptions } from './address.ts';
 export { classify } from './classify.ts';
 export { type CompatibleHost, canonicalAuthority, compatibleHosts, splitAuthority } from './compatible.ts';
-export { endToEnd, headerValue, headerValues, readHeaderFacts, setHeader, withoutHeaders } from './headers.ts';
+export {
+  endToEnd,
+  headerValue,
+  headerValues,
+  readHeaderFacts,
+  setHeader,
+  withoutHeaders,
+  withPresignedHeaders,
+} from './headers.ts';
 export { parseHttpDate } from './http-date.ts';
 export { isBucketName, keyReadings, objectAddress, percentDecode, utf8Bytes } from './key.ts';
 export { evaluatePreconditions, hasPreconditions, ifRangeHolds, namesOnly, type Validators } from './preconditions.ts';

@@ -56,6 +56,8 @@ const SIGV4: ReadonlySet<string> = new Set([
   'X-Amz-Security-Token',
   'X-Amz-Content-Sha256',
   'X-Amz-Region-Set',
+  // Headers that the JavaScript SDK's presigner moves into the query; read from there by {@link withPresignedHeaders}.
+  'x-amz-checksum-mode',
 ]);
 
 /** S3 User Guide, "Signing and authenticating REST requests (signature version 2)" */

@@ -317,6 +317,8 @@ describe('query', () => {
     ['response-content-type=text%2Fplain', ['response-content-type'], false, undefined],
     [v4, [], true, undefined],
     [`${v4}&X-Amz-Security-Token=t&X-Amz-Content-Sha256=UNSIGNED-PAYLOAD&x-id=GetObject`, [], true, undefined],
+    [`${v4}&x-amz-checksum-mode=ENABLED`, [], true, undefined],
+    ['x-amz-checksum-mode=ENABLED', ['x-amz-checksum-mode'], false, undefined],
     [`${v4}&versionId=1`, ['versionid'], true, undefined],
     [`${v4}&X-Amz-Expires=1`, ['x-amz-expires'], true, undefined],
     ['AWSAccessKeyId=AK&Signature=s&Expires=1', [], true, undefined],

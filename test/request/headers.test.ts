@@ -7,7 +7,9 @@ import {
   headerValues,
   readHeaderFacts,
   setHeader,
+  TargetParser,
   withoutHeaders,
+  withPresignedHeaders,
 } from '../../proxy-core/request/index.ts';
 import { factsOf } from './helpers.ts';
 
@@ -155,5 +157,18 @@ describe('end-to-end headers', () => {
       'a',
       '4',
     ]);
+  });
+});
+
+describe('a presigned URL of the JavaScript SDK', () => {
+  const target = (query: string) => new TargetParser().parse('b.s3.amazonaws.com', `/k?${query}`);
+  const signed = 'X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=s';
+
+  it('asks for checksums in its query', () => {
+    expect(withPresignedHeaders(NONE, target(`${signed}&x-amz-checksum-mode=ENABLED`)).checksumMode).toBe(true);
+  });
+
+  it.each([signed, `${signed}&x-amz-checksum-mode=other`, 'x-amz-checksum-mode=ENABLED'])('does not by %s', query => {
+    expect(withPresignedHeaders(NONE, target(query)).checksumMode).toBe(false);
   });
 });
