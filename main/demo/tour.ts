@@ -67,7 +67,7 @@ export class Tour {
         `${what}: an answer with status ${wrong.status} and ${wrong.bytes} bytes was not what was uploaded or allowed.`,
       );
     if (expected.origin === 'none' && asked.length > 0)
-      this.problems.push(`${what}: S3 was asked ${asked.length} times, it should not have been.`);
+      this.problems.push(`${what}: S3 was asked (${asked.length} ${asked[0]!.method}), it should not have been.`);
     if (expected.origin === 'some' && asked.length === 0)
       this.problems.push(`${what}: S3 was not asked, it should have been.`);
     if (asks[0]!.method === 'GET' && expected.status !== 403) {
