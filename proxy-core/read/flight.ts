@@ -179,6 +179,8 @@ export class Flight {
     this.span = learnt.span;
     this.#position = this.#windowStart = learnt.span?.start ?? 0;
     const known = entry.head;
+    // A write has come between, and somebody has learnt of its version already: what this flight brings is of the past.
+    if (epoch !== entry.epoch && known && entry.headEpoch === entry.epoch) return;
     store.adopt(entry, head, stamp);
     const whole = !learnt.span || learnt.span.end - learnt.span.start + 1 === head.length;
     if (whole && head.length <= SMALL) {
