@@ -27,6 +27,8 @@ import { createUpstream, type OwnAddress } from './upstream/index.ts';
 
 export interface CoreOptions {
   readonly version?: string;
+  /** What the settings' reader had to remark; shown among the problems. */
+  readonly notices?: readonly string[];
   /** Folder of the built web UI, for the dashboard. */
   readonly rendererDir?: string;
 }
@@ -166,6 +168,7 @@ export async function startCore(settings: Settings, options: CoreOptions = {}): 
     disk_limit: cache.max_cache_size,
   });
   const allProblems = () => [
+    ...(options.notices ?? []),
     ...problems.values(),
     ...buckets.problems().map(({ file, message }) => `${file}: ${message}`),
   ];

@@ -21,7 +21,11 @@ export async function serve(options: SettingsOptions, io: Io): Promise<number> {
   const asked = stopSignals(io);
   let core: Core;
   try {
-    core = await startCore(settings, { version: VERSION, rendererDir: join(import.meta.dirname, 'renderer') });
+    core = await startCore(settings, {
+      version: VERSION,
+      rendererDir: join(import.meta.dirname, 'renderer'),
+      notices: warnings.map(problemLine),
+    });
   } catch (error) {
     io.err(`cistern: ${whyNotStarted(error as NodeJS.ErrnoException, settings)}`);
     return FAILED;

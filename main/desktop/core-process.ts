@@ -1,6 +1,6 @@
 import about from '../../package.json' with { type: 'json' };
 import { type Core, startCore } from '../../proxy-core/core.ts';
-import { loadSettings } from '../../proxy-core/settings/index.ts';
+import { loadSettings, problemLine } from '../../proxy-core/settings/index.ts';
 import type { FromCore, StartOptions, ToCore } from './core-messages.ts';
 
 /** The core's process: hosts one core, tells the app about it every second, and ends when the app says so. */
@@ -28,8 +28,8 @@ function start(options: StartOptions): void {
 }
 
 async function startOnce({ settingsFile, rendererDir }: StartOptions): Promise<Core> {
-  const { settings } = await loadSettings({ file: settingsFile });
-  return startCore(settings, { version: about.version, rendererDir });
+  const { settings, warnings } = await loadSettings({ file: settingsFile });
+  return startCore(settings, { version: about.version, rendererDir, notices: warnings.map(problemLine) });
 }
 
 function tellEverySecond(running: Core): void {
