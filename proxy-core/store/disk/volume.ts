@@ -23,6 +23,7 @@ interface Operation {
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
   readonly late: ((value: unknown) => void) | undefined;
+  readonly path: string | undefined;
   readonly due: number;
   state: 'waiting' | 'running' | 'settled';
 }
@@ -38,6 +39,10 @@ export class Volume {
   readonly #onState: ((reason: string | undefined) => void) | undefined;
   readonly #waiting: Operation[] = [];
   readonly #pending = new Set<Operation>();
+  /** Paths with an operation that has missed its deadline and not come back: one thread each is enough to lose. */
+  readonly #stuck = new Set<string>();
+  /** Files that could not be closed while nothing was submitted. */
+  #unclosed: number[] = [];
   #outstanding = 0;
   #misses = 0;
   #open = false;
@@ -65,12 +70,18 @@ export class Volume {
   /**
    * Runs one callback-style operation. Rejects with the system's error, or {@link DiskUnavailable}; in the latter case
    * `late` is called once, as soon as the operation holds nothing any more, with its value if it came to one.
+   * While an operation on `path` is stuck, others on it are refused.
    */
   run<T>(
     start: (done: (error: Error | null, value?: T) => void) => void,
     late?: (value: T | undefined) => void,
+    path?: string,
   ): Promise<T> {
     const now = performance.now();
+    if (path !== undefined && this.#stuck.has(path)) {
+      late?.(undefined);
+      return Promise.reject(new DiskUnavailable('the cache volume has not answered about this file yet'));
+    }
     if (this.#open) {
       if (now - this.#lastProbe <= PROBE_EVERY) {
         late?.(undefined);
@@ -84,6 +95,7 @@ export class Volume {
         resolve: resolve as (value: unknown) => void,
         reject,
         late: late as ((value: unknown) => void) | undefined,
+        path,
         due: now + this.#deadline,
         state: 'waiting',
       };
@@ -98,11 +110,22 @@ export class Volume {
     return this.run<number>(
       done => fs.open(path, flags, mode, done),
       fd => fd !== undefined && fs.close(fd, () => {}),
+      path,
     );
   }
 
-  close(fd: number): Promise<void> {
-    return this.run<void>(done => fs.close(fd, done));
+  /** A file that can't be closed now is closed when the volume answers again. */
+  async close(fd: number): Promise<void> {
+    let begun = false;
+    try {
+      await this.run<void>(done => {
+        begun = true;
+        fs.close(fd, done);
+      });
+    } catch (error) {
+      if (!begun) this.#unclosed.push(fd);
+      throw error;
+    }
   }
 
   /** Reads until `length` bytes are there or the file ends; returns the count. `late` is called when the buffer is free again after a missed deadline. */
@@ -126,19 +149,19 @@ export class Volume {
   }
 
   readFile(path: string): Promise<Buffer> {
-    return this.run<Buffer>(done => fs.readFile(path, done));
+    return this.run<Buffer>(done => fs.readFile(path, done), undefined, path);
   }
 
   writeFile(path: string, data: Buffer | string, mode: number): Promise<void> {
-    return this.run<void>(done => fs.writeFile(path, data, { mode }, done));
+    return this.run<void>(done => fs.writeFile(path, data, { mode }, done), undefined, path);
   }
 
   readdir(path: string): Promise<string[]> {
-    return this.run<string[]>(done => fs.readdir(path, done));
+    return this.run<string[]>(done => fs.readdir(path, done), undefined, path);
   }
 
   stat(path: string): Promise<fs.Stats> {
-    return this.run<fs.Stats>(done => fs.stat(path, done));
+    return this.run<fs.Stats>(done => fs.stat(path, done), undefined, path);
   }
 
   fstat(fd: number): Promise<fs.Stats> {
@@ -146,7 +169,7 @@ export class Volume {
   }
 
   statfs(path: string): Promise<fs.StatsFs> {
-    return this.run<fs.StatsFs>(done => fs.statfs(path, done));
+    return this.run<fs.StatsFs>(done => fs.statfs(path, done), undefined, path);
   }
 
   rename(from: string, to: string): Promise<void> {
@@ -158,7 +181,7 @@ export class Volume {
   }
 
   unlink(path: string): Promise<void> {
-    return this.run<void>(done => fs.unlink(path, done));
+    return this.run<void>(done => fs.unlink(path, done), undefined, path);
   }
 
   mkdir(path: string, mode: number): Promise<void> {
@@ -182,17 +205,19 @@ export class Volume {
       this.#open = false;
       this.#onState?.(undefined);
     }
+    for (const fd of this.#unclosed.splice(0)) this.close(fd).catch(() => {});
     if (operation.state === 'settled') {
+      if (operation.path !== undefined) this.#stuck.delete(operation.path);
       operation.late?.(error ? undefined : value);
     } else {
       this.#settle(operation);
       if (error) operation.reject(error);
       else operation.resolve(value);
     }
-    for (let next = this.#waiting.shift(); next; next = this.#waiting.shift()) {
-      if (next.state !== 'waiting') continue;
-      this.#begin(next);
-      break;
+    while (this.#outstanding < this.#max) {
+      const next = this.#waiting.shift();
+      if (!next) break;
+      if (next.state === 'waiting') this.#begin(next);
     }
   }
 
@@ -212,8 +237,10 @@ export class Volume {
       const began = operation.state === 'running';
       this.#settle(operation);
       if (!began) operation.late?.(undefined);
+      else if (operation.path !== undefined) this.#stuck.add(operation.path);
       operation.reject(new DiskUnavailable(`the cache volume did not answer within ${this.#deadline} ms`));
-      if (began) this.#misses++;
+      // One that waited in vain for a thread is a miss, too: else a volume with all threads stuck would cost a deadline each time.
+      this.#misses++;
       if (!this.#open && this.#misses >= MISSES_TO_OPEN) {
         this.#open = true;
         this.#lastProbe = now;
