@@ -31,6 +31,8 @@ export interface CoreOptions {
   readonly notices?: readonly string[];
   /** Folder of the built web UI, for the dashboard. */
   readonly rendererDir?: string;
+  /** A side port (health, metrics, dashboard) that is busy moves to a free one, instead of staying off. */
+  readonly movePorts?: boolean;
 }
 
 /** Bytes a second below which a client that sends a body is taken for a broken one. */
@@ -183,20 +185,27 @@ export async function startCore(settings: Settings, options: CoreOptions = {}): 
       problems: allProblems,
     });
 
-  const side = async (name: 'health' | 'metrics' | 'dashboard', start: () => Promise<SideServer | Dashboard>) => {
+  const side = async (
+    name: 'health' | 'metrics' | 'dashboard',
+    start: (port: number) => Promise<SideServer | Dashboard>,
+  ) => {
     try {
-      const started = await start();
+      const started = await start(settings[name].port).catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== 'EADDRINUSE' || options.movePorts !== true) throw error;
+        return start(0);
+      });
       sides.push(started);
       addresses = { ...addresses, [name]: started.address };
     } catch (error) {
-      onProblem(name, (error as Error).message);
+      const { name: kind, message } = error as Error;
+      onProblem(name, kind === 'ListenError' ? message : `${name}.port: ${message}`);
     }
   };
   const { health, metrics, dashboard } = settings;
   if (dashboard.enabled && options.rendererDir !== undefined) {
     const { rendererDir } = options;
-    await side('dashboard', () =>
-      startDashboard({ bind_address: dashboard.bind_address, port: dashboard.port, rendererDir }, { status }),
+    await side('dashboard', port =>
+      startDashboard({ bind_address: dashboard.bind_address, port, rendererDir }, { status }),
     );
   }
   if (metrics.enabled) {
@@ -210,14 +219,16 @@ export async function startCore(settings: Settings, options: CoreOptions = {}): 
       { name: 'flights', help: 'Fetches from S3 under way.', value: gateway.reader.flights },
       { name: 'buffer_bytes', help: 'Bytes held by reads and fills under way.', value: store.pool.bytesOut },
     ];
-    await side('metrics', () =>
-      startMetricsServer(metrics, () => renderMetrics({ version, startedAt, counters, latency, gauges: gauges() })),
+    await side('metrics', port =>
+      startMetricsServer({ ...metrics, port }, () =>
+        renderMetrics({ version, startedAt, counters, latency, gauges: gauges() }),
+      ),
     );
   }
   if (health.enabled) {
     // A cache that can't be used costs hits, not requests: the proxy is still fit to serve.
-    await side('health', () =>
-      startHealthServer(health, () => ({ ok: true, reasons: allProblems(), version, addresses })),
+    await side('health', port =>
+      startHealthServer({ ...health, port }, () => ({ ok: true, reasons: allProblems(), version, addresses })),
     );
   }
   started(log, version, addresses);

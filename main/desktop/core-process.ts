@@ -29,7 +29,12 @@ function start(options: StartOptions): void {
 
 async function startOnce({ settingsFile, rendererDir }: StartOptions): Promise<Core> {
   const { settings, warnings } = await loadSettings({ file: settingsFile });
-  return startCore(settings, { version: about.version, rendererDir, notices: warnings.map(problemLine) });
+  return startCore(settings, {
+    version: about.version,
+    rendererDir,
+    movePorts: true,
+    notices: warnings.map(problemLine),
+  });
 }
 
 function tellEverySecond(running: Core): void {
