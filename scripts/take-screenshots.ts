@@ -1,7 +1,7 @@
 // Takes the pictures of docs/images: the real app and the real dashboard, with a minute of reads through the proxy.
 //   npx tsx scripts/take-screenshots.ts
 import { once } from 'node:events';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { get } from 'node:http';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -17,11 +17,13 @@ const images = `${checkout}docs/images`;
 const OBJECTS = 24;
 const SIZE = 3 * 2 ** 20;
 const ROUNDS = 4;
+/** Shown in the pictures, so a name that is not of one machine; needs an account that may make it. */
+const CACHE = '/var/cache/cistern';
 
 async function main(): Promise<void> {
   await mkdir(images, { recursive: true });
   const display = await openDisplay();
-  const setting = await makeSetting(display.name);
+  const setting = await makeSetting(display.name, CACHE);
   for (let i = 0; i < OBJECTS; i++) setting.origin.put('data', `scan-${i}.tif`, generatedBody(SIZE, i));
   const app = await _electron.launch({
     executablePath: await fetchElectron(),
@@ -47,6 +49,7 @@ async function main(): Promise<void> {
     await app.evaluate(({ app }) => app.quit()).catch(() => undefined);
     await ended;
     await setting.close();
+    await rm(CACHE, { recursive: true, force: true });
     await display.close();
   }
 }

@@ -19,7 +19,7 @@ export interface Setting {
   close(): Promise<void>;
 }
 
-export async function makeSetting(display: string): Promise<Setting> {
+export async function makeSetting(display: string, cacheDir?: string): Promise<Setting> {
   const folder = await mkdtemp(join(tmpdir(), 'cistern-desktop-'));
   const origin = await startOrigin();
   const proxy = `127.0.0.1:${await freePort()}`;
@@ -28,7 +28,7 @@ export async function makeSetting(display: string): Promise<Setting> {
     settings,
     JSON.stringify({
       server: { proxy_port: Number(proxy.split(':')[1]) },
-      cache: { cache_dir: join(folder, 'cache') },
+      cache: { cache_dir: cacheDir ?? join(folder, 'cache') },
       connection_pool: { upstream_overrides: { [origin.address]: { scheme: 'http' } } },
       health: { enabled: false },
       metrics: { enabled: false },
