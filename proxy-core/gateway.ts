@@ -67,13 +67,13 @@ export class Gateway {
     const { counters, settings } = this.#options;
     counters.requests++;
     const target = this.#options.targets.parse(exchange.authority, exchange.target);
-    const facts = withPresignedHeaders(readHeaderFacts(exchange.headers), target);
+    const said = withPresignedHeaders(readHeaderFacts(exchange.headers), target);
+    // Where the directives of clients are not honoured, they are as if not there.
+    const facts = settings.cache.cache_bypass_headers_enabled ? said : { ...said, noStore: false, noCache: false };
     const signature = readSignature(facts, target);
     const understood = { exchange, facts, target, signature, startedAt: performance.now() };
     const kind = classify(exchange.method, facts, target);
     if (kind.kind !== 'read') return this.#relay(understood, kind);
-    if (facts.noStore && settings.cache.cache_bypass_headers_enabled)
-      return this.#relay(understood, { kind: 'relay', reason: 'no_store' });
     const preparing = this.#options.buckets.prepare(folderOf(kind.object));
     return preparing ? preparing.then(() => this.#read(understood, kind)) : this.#read(understood, kind);
   }
@@ -101,7 +101,7 @@ export class Gateway {
         facts.originHeader !== undefined ||
         facts.expectedBucketOwner ||
         facts.requestPayer ||
-        (facts.noCache && settings.cache.cache_bypass_headers_enabled) ||
+        facts.noCache ||
         (signature.expiresAt !== undefined && Date.now() > signature.expiresAt),
       note: {
         outcome: 'MISS',

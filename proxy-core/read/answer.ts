@@ -32,10 +32,8 @@ export function headHeaders(headers: RawHeaders, partial: boolean): string[] {
       continue;
     if (lower === 'date' || lower === 'content-length') kept.push(name, '');
     else if (lower === 'vary') {
-      const rest = value
-        .split(',')
-        .filter(item => !/^\s*(origin|access-control-request-(headers|method))\s*$/i.test(item));
-      if (rest.length > 0) kept.push(name, rest.join(','));
+      const rest = value.split(',').filter(item => !isOfCors(item));
+      if (rest.length > 0) kept.push(name, rest.join(',').trim());
     } else kept.push(name, value);
   }
   return kept;
@@ -63,7 +61,7 @@ export interface Extent {
 export function replay(
   head: Head,
   body: Extent,
-  options: { checksums: boolean; part: Part | undefined },
+  options: { checksums: boolean; part: Part | undefined; cors: readonly string[] },
   note: Note,
 ): string[] {
   const out: string[] = [];
@@ -91,8 +89,24 @@ export function replay(
       if (options.checksums || !isChecksum(name)) out.push(name, options.part.headers[i + 1]!);
     }
   }
+  out.push(...options.cors);
   marks(out, note);
   return out;
+}
+
+/** What S3 answers to this browser alone: never part of a head (design section 4). */
+export function corsHeaders(headers: RawHeaders): string[] {
+  const found: string[] = [];
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    const name = headers[i]!;
+    const lower = name.toLowerCase();
+    if (lower.startsWith('access-control-')) found.push(name, headers[i + 1]!);
+    else if (lower === 'vary') {
+      const items = headers[i + 1]!.split(',').filter(isOfCors);
+      if (items.length > 0) found.push(name, items.join(',').trim());
+    }
+  }
+  return found;
 }
 
 /** Answers a precondition that a head decides. A 304 carries what RFC 9110 section 15.4.5 asks for. */
@@ -102,8 +116,9 @@ export function answerCondition(
   verdict: 'not_modified' | 'precondition_failed',
   method: 'GET' | 'HEAD',
   note: Note,
+  cors: readonly string[],
 ): void {
-  const headers = ['Date', httpDate()];
+  const headers = ['Date', httpDate(), ...cors];
   for (const name of ['ETag', 'Last-Modified', 'Cache-Control', 'Expires', 'Vary', 'x-amz-version-id']) {
     const value = headerValue(head.headers, name.toLowerCase());
     if (value !== undefined) headers.push(name, value);
@@ -148,6 +163,11 @@ const STATUS: Record<Outcome, string> = {
   MISS: 'cistern; fwd=uri-miss; stored',
   BYPASS: 'cistern; fwd=bypass',
 };
+
+/** A field that `Vary` names because of CORS. */
+function isOfCors(item: string): boolean {
+  return /^\s*(origin|access-control-request-(headers|method))\s*$/i.test(item);
+}
 
 function isChecksum(name: string): boolean {
   const lower = name.toLowerCase();

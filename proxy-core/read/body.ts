@@ -32,6 +32,7 @@ export async function sendBody(context: BodyContext, span: Span, first?: FlightR
   const { store, entry, head, out } = context;
   let at = span.start;
   let failures = 0;
+  let listedFor = -1;
   let ahead: Promise<Content | undefined> | undefined;
   if (first) at = await follow(context, first, span.end);
   while (at <= span.end) {
@@ -70,8 +71,12 @@ export async function sendBody(context: BodyContext, span: Span, first?: FlightR
       failures = next > at ? 0 : failures + 1;
       at = next;
     } else {
-      await store.list(entry, { start: at, end: at });
-      if (store.firstGap(entry, head, { start: at, end: at }) === undefined) continue;
+      // One look for each byte: what is there, but can't be read, would be found again and again.
+      if (listedFor !== at) {
+        listedFor = at;
+        await store.list(entry, { start: at, end: at });
+        if (store.firstGap(entry, head, { start: at, end: at }) === undefined) continue;
+      }
       const gap = context.fetchGap({ start: at, end: span.end });
       if (!gap) return out.cut('the missing bytes can no longer be asked for');
       const next = await follow(context, gap.join(at), span.end);
@@ -114,7 +119,7 @@ async function follow(context: BodyContext, reader: FlightReader, end: number): 
   const { out, store, entry, head } = context;
   const unwatch = out.onGone(() => reader.wake());
   try {
-    while (reader.at <= end && !out.gone) {
+    while (reader.at <= end && !out.gone && !reader.refused) {
       const room = out.room();
       if (room) {
         await room;

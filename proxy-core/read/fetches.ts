@@ -60,9 +60,9 @@ export class Fetches {
   }
 
   /** The answer to a question turned out to be a body worth having: others may join it. */
-  adopt(answer: Asked, request: ReadRequest, entry: ObjectEntry, epoch: string): Flight {
-    const options = { ...this.#flight(request, request.upstream, entry, epoch, undefined), onBytes: () => {} };
-    return this.flights.start({ ...options, upstream: answer.upstream });
+  adopt(answer: Asked, request: ReadRequest, entry: ObjectEntry, epoch: string, sentAt: number): Flight {
+    const options = this.#flight(request, request.upstream, entry, epoch, undefined);
+    return this.flights.start({ ...options, upstream: answer.upstream, sentAt, onBytes: () => {} });
   }
 
   /** First byte of `span` that is in no tier and that no flight is bringing. */

@@ -29,6 +29,8 @@ export interface FlightOptions {
   readonly settings: ReadSettings;
   /** A gap of a known version: anything but those bytes of it is not kept. Undefined for a request as the caller sent it. */
   readonly expect: { readonly head: Head; readonly span: Span } | undefined;
+  /** When the request was sent, where that was before now; on the volume's clock, ms. */
+  readonly sentAt?: number;
   /** Bytes of bodies received from S3. */
   readonly onBytes: (count: number) => void;
   readonly onEnd: (flight: Flight) => void;
@@ -71,7 +73,7 @@ export class Flight {
     this.#options = options;
     this.entry = options.entry;
     this.epoch = options.epoch;
-    this.sentAt = options.store.now();
+    this.sentAt = options.sentAt ?? options.store.now();
     if (options.expect) this.span = options.expect.span;
     this.answer = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
@@ -91,6 +93,11 @@ export class Flight {
 
   get failed(): boolean {
     return this.#state === 'failed';
+  }
+
+  /** S3 answered with something else than bytes of a version that is kept. */
+  get refused(): boolean {
+    return this.#answered && this.span === undefined;
   }
 
   /** Whether a reader of this version can get the byte at `at` from this flight, now or a little later. */
@@ -182,15 +189,15 @@ export class Flight {
     // A write has come between, and somebody has learnt of its version already: what this flight brings is of the past.
     if (epoch !== entry.epoch && known && entry.headEpoch === entry.epoch) return;
     store.adopt(entry, head, stamp);
-    const whole = !learnt.span || learnt.span.end - learnt.span.start + 1 === head.length;
-    if (whole && head.length <= SMALL) {
-      this.#small = [];
-      return;
-    }
     if (learnt.part) {
       const { part } = learnt;
       const number = this.#options.partNumber ?? 0;
       void store.catalog.publishPart(entry, head, number, part).catch(() => {});
+    }
+    const whole = !learnt.span || learnt.span.end - learnt.span.start + 1 === head.length;
+    if (whole && head.length <= SMALL) {
+      this.#small = [];
+      return;
     }
     if (!store.takesFills && !settings.ram_cache_eligible) return;
     if (known?.version !== head.version || known.headers.length !== head.headers.length)
@@ -202,6 +209,10 @@ export class Flight {
       compression: mayCompress(settings, head, entry.address.key) ? 'try' : 'off',
       onDrain: () => {
         this.#fillBlocked = false;
+        this.#pace();
+      },
+      onChange: () => {
+        this.#wakeAll();
         this.#pace();
       },
     });
@@ -269,10 +280,7 @@ export class Flight {
   /** Ends the request before its body is through. */
   #stop(): void {
     this.#exchange.abort();
-    this.#state = 'failed';
-    this.#error ??= new Error('stopped: nobody reads it any more');
-    void this.#endFill();
-    this.#wakeAll();
+    this.#onError(new Error('stopped: nobody reads it any more'));
   }
 
   async #endFill(): Promise<void> {
@@ -289,7 +297,10 @@ export class Flight {
   #shouldPause(): boolean {
     if (this.#fillBlocked) return true;
     let fastest = Number.NEGATIVE_INFINITY;
-    for (const reader of this.#readers) fastest = Math.max(fastest, reader.at);
+    for (const { at } of this.#readers) {
+      // One that joined behind the window waits for the extent that it is in: so far it has to run, whoever reads.
+      fastest = Math.max(fastest, at < this.#windowStart ? Math.floor(at / EXTENT) * EXTENT + EXTENT : at);
+    }
     return this.#readers.size > 0 && this.#position - fastest > WINDOW / 2;
   }
 
@@ -316,6 +327,11 @@ export class FlightReader {
   constructor(flight: Flight, at: number) {
     this.#flight = flight;
     this.at = at;
+  }
+
+  /** What the flight brings is not what a reader of a version wants. */
+  get refused(): boolean {
+    return this.#flight.refused;
   }
 
   /** What has arrived since the last call; moves on by that. */

@@ -50,7 +50,7 @@ export class Reader {
     const head = entry?.head;
     if (!entry || !head || (facts.checksumMode && !head.checksumsKnown) || !trust.mayServe(request, entry))
       return false;
-    const checksums = { checksums: facts.checksumMode, part: undefined };
+    const checksums = { checksums: facts.checksumMode, part: undefined, cors: [] };
     if (kind.method === 'HEAD') {
       if (kind.range !== undefined) return false;
       note.outcome = 'HIT';

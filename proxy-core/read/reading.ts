@@ -1,9 +1,9 @@
 import { CisternError } from '../errors.ts';
 import { judge, type Question, questionFor } from '../freshness/index.ts';
-import { evaluatePreconditions, hasPreconditions, headerValue, type Span } from '../request/index.ts';
+import { evaluatePreconditions, hasPreconditions, headerValue, type RawHeaders, type Span } from '../request/index.ts';
 import { type Head, type ObjectEntry, SMALL, type Store } from '../store/index.ts';
 import type { UpstreamRequest } from '../upstream/index.ts';
-import { answerCondition, passOn, replay } from './answer.ts';
+import { answerCondition, corsHeaders, passOn, replay } from './answer.ts';
 import { type BodyContext, sendBody, sendRaw } from './body.ts';
 import type { Fetches } from './fetches.ts';
 import type { Flight, FlightAnswer, FlightReader } from './flight.ts';
@@ -33,6 +33,8 @@ export class Reading {
   /** The object's epoch before S3 is asked: what is learnt belongs to it. */
   #epoch = '';
   #waits = 0;
+  /** What S3 answered to this browser, for an answer whose body comes from the cache. */
+  #cors: readonly string[] = [];
 
   constructor(parts: ReadingParts, request: ReadRequest, out: Outlet) {
     this.#store = parts.store;
@@ -66,7 +68,7 @@ export class Reading {
     const { facts, kind, note } = this.#request;
     const verdict = hasPreconditions(facts) ? evaluatePreconditions(facts, kind.method, head) : 'proceed';
     if (verdict === 'proceed') return this.#send(head, wanted);
-    answerCondition(this.#out, head, verdict, kind.method, note);
+    answerCondition(this.#out, head, verdict, kind.method, note, this.#cors);
   }
 
   /** Sends a version from wherever its bytes are. `lead`: the fetch of a gap by which S3 has just vouched for it. */
@@ -83,9 +85,9 @@ export class Reading {
       const flight = this.#gap(head, { start: gap, end: span.end });
       const answer = await flight?.answer;
       if (!flight || !answer) throw new CisternError('BadGateway', 'The signature has ended.');
-      if (!answer.learnt) return this.#gapRefused(head, flight, answer);
+      if (!answer.learnt) return this.#gapRefused(flight, answer);
       note.outcome = 'MISS';
-      this.#trust.vouched(this.#request, this.#entry, this.#epoch, flight.sentAt);
+      this.#vouched(head, answer.headers, flight.sentAt);
       lead = flight;
     }
     this.#begin(head, wanted);
@@ -99,7 +101,7 @@ export class Reading {
     const { note, kind, facts } = this.#request;
     const length = span ? span.end - span.start + 1 : 0;
     const range = status === 206 && span ? `bytes ${span.start}-${span.end}/${head.length}` : undefined;
-    const headers = replay(head, { length, range }, { checksums: facts.checksumMode, part }, note);
+    const headers = replay(head, { length, range }, { checksums: facts.checksumMode, part, cors: this.#cors }, note);
     if (kind.method === 'HEAD' || !span) this.#out.endWith(status, headers, undefined);
     else this.#out.begin(status, undefined, headers, length);
   }
@@ -121,16 +123,24 @@ export class Reading {
 
   /** Starts the fetch of what is missing of `span` from its first byte on. */
   #gap(head: Head, { start, end }: Span): Flight | undefined {
-    const last = this.#store.gapEnd(this.#entry, head, start, end);
-    return this.#fetches.gap(this.#request, this.#entry, head, this.#epoch, { start, end: last });
+    const last = Math.max(start, this.#store.gapEnd(this.#entry, head, start, end));
+    const flight = this.#fetches.gap(this.#request, this.#entry, head, this.#epoch, { start, end: last });
+    flight?.answer.then(
+      ({ status, learnt }) => {
+        // The object has another version now: nobody may be given this one as fresh any more.
+        if (!learnt && (status === 412 || status < 300) && this.#entry.head?.version === head.version)
+          this.#store.catalog.distrust(this.#entry);
+      },
+      () => {},
+    );
+    return flight;
   }
 
   /** S3 refused a gap of a version that was to be served, and nothing has been sent yet. */
-  #gapRefused(head: Head, flight: Flight, answer: FlightAnswer): Promise<void> {
+  #gapRefused(flight: Flight, answer: FlightAnswer): Promise<void> {
     if (answer.status !== 412 && answer.status >= 300) return this.#relay(flight, answer);
     // Not the version that is known any more: the read starts over with the caller's plain request.
     flight.join(0).leave();
-    if (this.#entry.head?.version === head.version) this.#store.catalog.distrust(this.#entry);
     this.#waits = WAITS;
     return this.#fetchPlain();
   }
@@ -199,7 +209,7 @@ export class Reading {
       answer.discard();
       if (answer.status === 304 && this.#entry.head?.version === head.version)
         this.#trust.update(this.#entry, answer.headers, this.#epoch, sentAt);
-      this.#trust.vouched(request, this.#entry, this.#epoch, sentAt);
+      this.#vouched(head, answer.headers, sentAt);
       note.outcome = 'REVALIDATED';
       return this.#give(this.#entry.head?.version === head.version ? this.#entry.head : head, wanted);
     }
@@ -213,7 +223,7 @@ export class Reading {
       return this.#giveStale(head, wanted);
     }
     // The object has changed, or this caller may not have it: the answer goes on, and is kept where it is a body.
-    const flight = this.#fetches.adopt(answer, request, this.#entry, this.#epoch);
+    const flight = this.#fetches.adopt(answer, request, this.#entry, this.#epoch, sentAt);
     return this.#relay(flight, await flight.answer);
   }
 
@@ -224,8 +234,8 @@ export class Reading {
     if (!flight || !answer || answer instanceof Error) {
       return this.#unreachable(head, wanted, answer instanceof Error ? answer : undefined);
     }
-    if (!answer.learnt) return this.#gapRefused(head, flight, answer);
-    this.#trust.vouched(this.#request, this.#entry, this.#epoch, flight.sentAt);
+    if (!answer.learnt) return this.#gapRefused(flight, answer);
+    this.#vouched(head, answer.headers, flight.sentAt);
     this.#request.note.outcome = missing.start === wanted.span?.start ? 'MISS' : 'PARTIAL';
     return this.#send(head, wanted, flight);
   }
@@ -249,7 +259,7 @@ export class Reading {
       const verdict = judge(candidate.question, candidate.head, status, headers);
       if (verdict === 'vouched') {
         if (entry.head?.version === candidate.head.version) this.#trust.update(entry, headers, this.#epoch, sentAt);
-        this.#trust.vouched(request, entry, this.#epoch, sentAt);
+        this.#vouched(candidate.head, headers, sentAt);
         note.outcome = 'REVALIDATED';
         return this.#give(
           entry.head?.version === candidate.head.version ? entry.head : candidate.head,
@@ -285,6 +295,12 @@ export class Reading {
     if (known?.version === head.version && known.headers.length === head.headers.length) {
       this.#store.catalog.touch(entry, sentAt, this.#epoch, this.#request.settings.head_ttl);
     } else void this.#store.keepHead(entry, head, stamp);
+  }
+
+  /** S3 vouched for `head` to this caller, by an answer with these headers. */
+  #vouched(head: Head, headers: RawHeaders, sentAt: number): void {
+    this.#trust.vouched(this.#request, this.#entry, head, this.#epoch, sentAt);
+    if (this.#request.facts.originHeader !== undefined) this.#cors = corsHeaders(headers);
   }
 
   async #unreachable(head: Head, wanted: Wanted, error: Error | undefined): Promise<void> {

@@ -1,6 +1,6 @@
 import { Allowances, isFresh } from '../freshness/index.ts';
 import { headerValue, type RawHeaders, setHeader } from '../request/index.ts';
-import type { ObjectEntry, Store } from '../store/index.ts';
+import type { Head, ObjectEntry, Store } from '../store/index.ts';
 import { headHeaders } from './answer.ts';
 import type { ReadRequest } from './types.ts';
 
@@ -41,10 +41,11 @@ export class Trust {
     this.#allowances.grant(entry, caller, kind.method, epoch, sentAt);
   }
 
-  /** S3 vouched for the entry's head, and with it for this caller. */
-  vouched(request: ReadRequest, entry: ObjectEntry, epoch: string, sentAt: number): void {
+  /** S3 vouched for `head`, and with it for this caller. Meanwhile another version may have become the entry's. */
+  vouched(request: ReadRequest, entry: ObjectEntry, head: Head, epoch: string, sentAt: number): void {
     const { get_ttl, head_ttl } = request.settings;
-    this.#store.catalog.touch(entry, sentAt, epoch, Math.max(get_ttl, head_ttl));
+    if (entry.head?.version === head.version)
+      this.#store.catalog.touch(entry, sentAt, epoch, Math.max(get_ttl, head_ttl));
     this.allow(request, entry, epoch, sentAt);
   }
 
@@ -60,7 +61,7 @@ export class Trust {
     if (status === 404 || status === 410) void this.#store.catalog.drop(entry);
     else if (status === 401 || status === 403) this.#allowances.revoke(entry, request.caller);
     else if (status === 304 && entry.head && headerValue(headers, 'etag') === entry.head.etag) {
-      this.vouched(request, entry, epoch, sentAt);
+      this.vouched(request, entry, entry.head, epoch, sentAt);
     }
   }
 

@@ -216,7 +216,13 @@ export class Store {
     entry: ObjectEntry,
     head: Head,
     span: Span,
-    options: { ram: boolean; compression: 'off' | 'try'; onDrain(): void },
+    options: {
+      ram: boolean;
+      compression: 'off' | 'try';
+      onDrain(): void;
+      /** An extent has its place, or none will come any more. */
+      onChange(): void;
+    },
   ): Fill {
     const blockKey = entry.blockKey;
     const { hash } = entry.paths;
@@ -235,6 +241,7 @@ export class Store {
         }),
         onExtent: extent => {
           if (entry.head?.version === head.version) entry.index(extent.start).add(extent);
+          options.onChange();
         },
         onContent: (start, content) => {
           if (options.ram && entry.head?.version === head.version)
@@ -243,6 +250,7 @@ export class Store {
         onAbandoned: reason => {
           this.#options.counters.disk_skipped++;
           this.#options.onProblem('fill', reason);
+          options.onChange();
         },
       },
     });
