@@ -47,6 +47,7 @@ export async function openStore(cacheDir: string, options: Partial<StoreOptions>
     mergeGap: 0,
     diskTimeout: 5000,
     shared: false,
+    onEvent: () => {},
     onProblem: (key, message) => {
       if (message === undefined) problems.delete(key);
       else problems.set(key, message);

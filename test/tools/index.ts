@@ -4,7 +4,7 @@ import { delimiter, dirname, join } from 'node:path';
 import { describe, it } from 'vitest';
 
 /** Programs that some tests drive. `npm test` must pass without them; `.ci/run` installs all and forbids skips. */
-export type Tool = 'aws' | 'boto3' | 'rclone' | 'curl' | 'zip' | 'chromium' | 'Xvfb' | 'Electron';
+export type Tool = 'aws' | 'boto3' | 'rclone' | 'curl' | 'lz4' | 'zip' | 'chromium' | 'Xvfb' | 'Electron';
 
 type Found = { readonly path: string } | { readonly missing: string };
 
@@ -53,6 +53,7 @@ const LOOK_UPS: Record<Tool, () => Found> = {
   boto3: pythonWithBoto3,
   rclone: () => inPath('rclone'),
   curl: () => inPath('curl'),
+  lz4: () => inPath('lz4'),
   zip: () => inPath('zip'),
   chromium: () => inPath('chromium', 'chromium-browser', 'google-chrome'),
   Xvfb: () => inPath('Xvfb'),

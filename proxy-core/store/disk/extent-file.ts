@@ -61,12 +61,13 @@ export class ExtentFile {
   }
 
   /**
-   * The content from `start` on, at most up to `end` (inclusive), at most what one pooled buffer holds, in whole units
-   * cut to the span asked for.
+   * The content from `start` on, at most up to `end` (inclusive), at most what one pooled buffer holds, in the file and
+   * decoded; a unit when the budget is used up.
    */
   async read({ start, end }: Span, pool: BufferPool): Promise<Content> {
     const first = this.#indexOf(start);
-    let last = this.#indexOf(Math.min(end, this.span.end));
+    // Decoded content is not in pooled buffers, so its size is bounded here.
+    let last = Math.min(this.#indexOf(Math.min(end, this.span.end)), first + PIECE / UNIT - 1);
     const head = this.#unit(first);
     // Units that lie behind one another in the file and fit one buffer are read together.
     let fileEnd = head.offset + head.size;
@@ -79,8 +80,12 @@ export class ExtentFile {
       next++;
     }
     last = next;
+    const pooled = fileEnd - head.offset > UNIT ? pool.take() : undefined;
+    if (!pooled && fileEnd - head.offset > UNIT) {
+      last = first;
+      fileEnd = head.offset + head.size;
+    }
     const size = fileEnd - head.offset;
-    const pooled = size > UNIT ? pool.take() : undefined;
     const buffer = pooled ?? Buffer.allocUnsafeSlow(size);
     const release = pooled ? (reusable: boolean) => (reusable ? pool.give(pooled) : pool.forget()) : () => {};
     this.#readers++;

@@ -114,7 +114,7 @@ export function decodeIndex(frame: Buffer, binding: Binding, span: Span): readon
   if (frame.toString('hex', 12, 44) !== binding.hash || frame.toString('hex', 44, 60) !== binding.version)
     return undefined;
   if (frame.readUIntLE(60, 6) !== span.start || frame.readUIntLE(66, 6) !== span.end) return undefined;
-  return Array.from({ length: units }, (_, index) => {
+  const entries = Array.from({ length: units }, (_, index) => {
     const at = 8 + FIXED + index * PER_UNIT;
     const size = frame.readUInt32LE(at + 4);
     return {
@@ -124,4 +124,9 @@ export function decodeIndex(frame: Buffer, binding: Binding, span: Span): readon
       checksum: frame.readBigUInt64LE(at + 8),
     };
   });
+  const fits = ({ stored, size }: UnitEntry, index: number) => {
+    const { start, end } = unitSpan(span, index);
+    return !stored || size === end - start + 1;
+  };
+  return entries.every(fits) ? entries : undefined;
 }

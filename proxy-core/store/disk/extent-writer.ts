@@ -11,7 +11,6 @@ import {
   FRAME_HEADER,
   UNIT,
   type UnitEntry,
-  unitCount,
   unitSpan,
 } from './extent-format.ts';
 
@@ -25,6 +24,8 @@ export class ExtentEncoder {
   readonly #compress: boolean;
   readonly #units: UnitEntry[] = [];
   #offset = 0;
+  /** Bytes of content given so far. */
+  #given = 0;
   #block = { at: 0, index: 0 };
 
   constructor(binding: Binding, span: Span, compress: boolean) {
@@ -39,10 +40,10 @@ export class ExtentEncoder {
   }
 
   get done(): boolean {
-    return this.#units.length === unitCount(this.span);
+    return this.#given === this.span.end - this.span.start + 1;
   }
 
-  /** The file's next bytes for `content`, whole units. The buffers may be views of `content`. */
+  /** The file's next bytes for `content`, whole units but for the last of a source that was cut. The buffers may be views of `content`. */
   async frames(content: Buffer): Promise<Buffer[]> {
     const out: Buffer[] = [];
     const put = (bytes: Buffer) => {
@@ -69,13 +70,14 @@ export class ExtentEncoder {
       put(unit);
       if (this.#compress) put(END_MARK);
     });
+    this.#given += content.length;
     if (this.done && !this.#compress) put(END_MARK);
     return out;
   }
 
   /**
-   * Ends the extent earlier than announced, at the last byte given so far. Returns the bytes that still follow and, where
-   * a block header that was already given is now wrong, what to overwrite it with.
+   * Ends the extent earlier than announced, at `end`, the last byte given so far. Returns the bytes that still follow
+   * and, where a block header that was already given is now wrong, what to overwrite it with.
    */
   cutAt(end: number): { frames: Buffer[]; patch: { at: number; bytes: Buffer } | undefined } {
     this.span = { start: this.span.start, end };
