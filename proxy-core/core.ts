@@ -15,6 +15,7 @@ import {
   createLog,
   Latency,
   type Log,
+  Problems,
   renderMetrics,
   type SideServer,
   startHealthServer,
@@ -55,20 +56,14 @@ export async function startCore(settings: Settings, options: CoreOptions = {}): 
   const startedAt = Date.now();
   const counters = new Counters();
   const latency = new Latency();
-  const problems = new Map<string, string>();
   const log = createLog({
     level: settings.logging.log_level,
     dir: settings.logging.app_log_dir,
     retentionDays: settings.logging.app_log_retention_days,
   });
-  const onProblem = (key: string, message: string | undefined) => {
-    if (message === undefined) {
-      if (problems.delete(key)) log.info(`${key}: all right again`);
-    } else if (problems.get(key) !== message) {
-      problems.set(key, message);
-      log.warn(message);
-    }
-  };
+  const problems = new Problems(log);
+  const onProblem = (key: string, message: string | undefined) => problems.state(key, message);
+  const onEvent = (key: string, message: string) => problems.event(key, message);
 
   const { cache, server, connection_pool: pool, logging } = settings;
   const store = new Store({
@@ -84,6 +79,7 @@ export async function startCore(settings: Settings, options: CoreOptions = {}): 
     diskTimeout: cache.disk_timeout,
     shared: cache.file_mode === 'shared',
     onProblem,
+    onEvent,
     counters,
   });
   await store.open();
@@ -124,7 +120,7 @@ export async function startCore(settings: Settings, options: CoreOptions = {}): 
         onProblem: problem => onProblem('access_log', problem),
       })
     : undefined;
-  const gateway = new Gateway({ settings, targets, buckets, store, upstream, counters, latency, accessLog, onProblem });
+  const gateway = new Gateway({ settings, targets, buckets, store, upstream, counters, latency, accessLog, onEvent });
   const proxy = createForwardProxy({
     handle: exchange => gateway.handle(exchange),
     host: server.bind_address,
@@ -171,7 +167,7 @@ export async function startCore(settings: Settings, options: CoreOptions = {}): 
   });
   const allProblems = () => [
     ...(options.notices ?? []),
-    ...problems.values(),
+    ...problems.list(),
     ...buckets.problems().map(({ file, message }) => `${file}: ${message}`),
   ];
   const status = () =>

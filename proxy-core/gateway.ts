@@ -29,7 +29,7 @@ export interface GatewayOptions {
   readonly counters: Counters;
   readonly latency: Latency;
   readonly accessLog: AccessLog | undefined;
-  readonly onProblem: (key: string, message: string) => void;
+  readonly onEvent: (key: string, message: string) => void;
 }
 
 /** Everything that is known about a request once it is understood. */
@@ -122,7 +122,7 @@ export class Gateway {
 
   #relay(understood: Understood, kind: Exclude<RequestKind, { kind: 'read' }>): void | Promise<void> {
     const { exchange, target, facts } = understood;
-    const { counters, store, upstream, onProblem } = this.#options;
+    const { counters, store, upstream, onEvent } = this.#options;
     counters.bypass(kind.reason);
     counters.s3_requests += target.origin === undefined ? 0 : 1;
     const note: Note = { ...RELAYED, detail: kind.reason };
@@ -134,7 +134,7 @@ export class Gateway {
       ...(kind.kind === 'write'
         ? {
             hooks: new WriteWatch(kind.write, { moveOn: objects => store.moveOn(objects) }, facts, message =>
-              onProblem('writes', message),
+              onEvent('writes', message),
             ),
           }
         : {}),

@@ -4,6 +4,7 @@ export { Counters } from './counters.ts';
 export { Latency, type LatencySummary, OUTCOMES, type Outcome } from './latency.ts';
 export { createLog, LOG_LEVELS, type Log, type LogFields, type LogLevel, type LogOptions } from './log.ts';
 export { type Gauge, type MetricsSources, renderMetrics } from './metrics.ts';
+export { Problems } from './problems.ts';
 export { redactText, redactUrl } from './redact.ts';
 export {
   type Health,

@@ -38,6 +38,8 @@ export interface StoreOptions {
   readonly diskTimeout: number;
   readonly shared: boolean;
   readonly onProblem: (key: string, message: string | undefined) => void;
+  /** Something that happened and is over. */
+  readonly onEvent: (key: string, message: string) => void;
   readonly counters: StoreCounters;
 }
 
@@ -100,7 +102,7 @@ export class Store {
       now: () => this.now(),
       alone: () => this.#instance.alone,
       onCorrupt: () => options.counters.disk_corrupt++,
-      onProblem: message => options.onProblem('epochs', message),
+      onProblem: message => options.onEvent('epochs', message),
       onBytes: bytes => this.capacity.add(bytes),
     });
   }
@@ -249,7 +251,7 @@ export class Store {
         },
         onAbandoned: reason => {
           this.#options.counters.disk_skipped++;
-          this.#options.onProblem('fill', reason);
+          this.#options.onEvent('fill', reason);
           options.onChange();
         },
       },
@@ -346,7 +348,7 @@ export class Store {
 
   #failedWrite(error: Error): void {
     this.#options.counters.disk_errors++;
-    this.#options.onProblem('write', `the cache could not be written: ${error.message}`);
+    this.#options.onEvent('write', `the cache could not be written: ${error.message}`);
   }
 }
 
