@@ -107,6 +107,7 @@ export async function collect(response: IncomingMessage): Promise<Answer> {
   const chunks: Buffer[] = [];
   response.on('data', chunk => chunks.push(chunk as Buffer));
   response.on('error', () => {});
+  response.resume();
   if (!response.closed) await once(response, 'close').catch(() => {});
   const headers = response.rawHeaders;
   return {

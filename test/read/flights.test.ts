@@ -1,0 +1,169 @@
+import { describe, expect, it } from 'vitest';
+import { generatedBody } from '../origin/index.ts';
+import { type Answer, bytesOf, collect, hash, MIB, type Place, startPlace } from './helpers.ts';
+
+const HOUR = 3_600_000;
+const SIZE = 20 * MIB;
+const body = generatedBody(SIZE);
+const DIGEST = hash(body.read(0, SIZE));
+
+async function placeWith(ttl = HOUR): Promise<Place> {
+  const place = await startPlace({ cache: { get_ttl: ttl, head_ttl: ttl } });
+  place.origin.put('data', 'k', body);
+  return place;
+}
+
+function expectWhole(answers: readonly Answer[]): void {
+  for (const answer of answers) {
+    expect(answer).toMatchObject({ status: 200, complete: true });
+    expect(hash(answer.body)).toBe(DIGEST);
+  }
+}
+
+describe('50 GETs of a cold object', () => {
+  it.each([
+    [0, 50],
+    [HOUR, 1],
+  ])('at ttl %i cost one body and %i requests', async (ttl, requests) => {
+    const { get, origin, count } = await placeWith(ttl);
+    origin.put('data', 'k', generatedBody(3 * MIB));
+    const seen = await count(async () => {
+      const answers = await Promise.all(Array.from({ length: 50 }, () => get()));
+      for (const answer of answers) {
+        expect(answer.complete).toBe(true);
+        expect(answer.body.equals(body.read(0, 3 * MIB))).toBe(true);
+      }
+    });
+    expect(seen).toEqual({ bodies: 1, requests, bytes: 3 * MIB });
+  });
+
+  it('of a small one cost one body, too', async () => {
+    for (const ttl of [0, HOUR]) {
+      const { get, origin, count } = await placeWith(ttl);
+      origin.put('data', 'small', 'small');
+      const seen = await count(async () => {
+        const answers = await Promise.all(Array.from({ length: 50 }, () => get({ key: 'small' })));
+        expect(answers.every(answer => answer.body.toString() === 'small')).toBe(true);
+      }, 'small');
+      expect(seen.bodies).toBe(1);
+    }
+  });
+
+  it('get bytes before the end is there', async () => {
+    const { client, origin, count } = await placeWith();
+    const stall = origin.faults.on({ key: 'k', times: 1 }, { stallAfter: 3 * MIB });
+    const seen = await count(async () => {
+      const first = client.begin();
+      await stall.struck;
+      const responses = await Promise.all([first, ...Array.from({ length: 10 }, () => client.begin())]);
+      const starts = await Promise.all(responses.map(response => bytesOf(response, 2 * MIB)));
+      for (const start of starts) expect(start.equals(body.read(0, start.length))).toBe(true);
+      stall.release();
+      const rests = await Promise.all(responses.map(response => collect(response)));
+      rests.forEach((rest, i) => {
+        expect(hash(Buffer.concat([starts[i]!, rest.body]))).toBe(DIGEST);
+      });
+    });
+    expect(seen.bodies).toBe(1);
+  });
+});
+
+describe('a reader that joins', () => {
+  it('at any time and place of a running transfer shares it', async () => {
+    const { client, get, origin, count } = await placeWith();
+    const stall = origin.faults.on({ key: 'k', times: 1 }, { stallAfter: 15 * MIB });
+    const seen = await count(async () => {
+      const first = client.begin().then(collect);
+      await stall.struck;
+      const asks = [0, 1, 7 * MIB, 8 * MIB, 12 * MIB, 15 * MIB - 1, 19 * MIB].map(start => ({ start }));
+      const joined = asks.map(async ({ start }) => {
+        const answer = await get({ range: `bytes=${start}-` });
+        expect(answer.complete).toBe(true);
+        expect(answer.body.equals(body.read(start, SIZE))).toBe(true);
+      });
+      await Promise.all([
+        get({ range: `bytes=0-${8 * MIB - 1}` }),
+        get({ range: `bytes=${14 * MIB}-${15 * MIB - 1}` }),
+      ]);
+      stall.release();
+      await Promise.all(joined);
+      expectWhole([await first]);
+    });
+    expect(seen.bodies).toBe(1);
+  });
+
+  it('after the first has left takes the transfer over', async () => {
+    const { client, get, origin, count } = await placeWith();
+    const stall = origin.faults.on({ key: 'k', times: 1 }, { stallAfter: 5 * MIB });
+    const seen = await count(async () => {
+      const leader = await client.begin();
+      await stall.struck;
+      leader.destroy();
+      await collect(leader);
+      const follower = get();
+      stall.release();
+      expectWhole([await follower]);
+    });
+    expect(seen.bodies).toBeLessThanOrEqual(2);
+    expect(seen.bytes).toBeLessThanOrEqual(SIZE + 8 * MIB);
+  });
+
+  it('is not held up by a slow one, nor kept from the end', async () => {
+    const { client, get, count } = await placeWith();
+    const seen = await count(async () => {
+      const slow = await client.begin();
+      await bytesOf(slow, 100);
+      expectWhole([await get(), await get()]);
+      const rest = await collect(slow);
+      expect(rest.complete).toBe(true);
+    });
+    expect(seen.bodies).toBe(1);
+  });
+});
+
+describe('a leader that leaves', () => {
+  it('before the answer or in the middle of it leaves the others theirs', async () => {
+    for (const fault of [{ beforeHeaders: 200 }, { stallAfter: 6 * MIB }]) {
+      const { client, get, origin, count } = await placeWith();
+      const set = origin.faults.on({ key: 'k', times: 1 }, fault);
+      const seen = await count(async () => {
+        const leader = client.start();
+        leader.on('error', () => {});
+        await set.struck;
+        const others = Array.from({ length: 5 }, () => get());
+        await new Promise(resolve => setImmediate(resolve));
+        leader.destroy();
+        set.release();
+        expectWhole(await Promise.all(others));
+      });
+      expect(seen.bodies).toBe(1);
+    }
+  });
+
+  it('alone, before S3 answers, leaves a proxy that goes on', async () => {
+    const { client, get, origin } = await placeWith();
+    const held = origin.faults.on({ key: 'k', times: 1 }, { beforeHeaders: 100 });
+    const leader = client.start();
+    leader.on('error', () => {});
+    await held.struck;
+    leader.destroy();
+    expectWhole([await get()]);
+  });
+});
+
+describe('a leader to whom S3 does not answer', () => {
+  it('is told so, and the others lead', async () => {
+    const { get, origin } = await placeWith();
+    let open: () => void = () => undefined;
+    const gate = new Promise<void>(resolve => {
+      open = resolve;
+    });
+    const held = origin.faults.on({ key: 'k', times: 1 }, { beforeHeaders: gate, status: 500 });
+    const leader = get();
+    await held.struck;
+    const others = [get(), get(), get()];
+    open();
+    expect((await leader).status).toBe(500);
+    expectWhole(await Promise.all(others));
+  });
+});
