@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
-import type { ObjectAddress, Span } from '../request/index.ts';
+import type { ObjectAddress } from '../request/index.ts';
 import { EXTENT } from './disk/extent-format.ts';
 import type { Extent } from './disk/extent-index.ts';
-import { decodeHead, encodeHead, encodeStamp } from './disk/head-file.ts';
+import { decodeHead, decodePart, encodeHead, encodePart, encodeStamp } from './disk/head-file.ts';
 import { gibOf, parseSpan } from './disk/paths.ts';
 import type { Scratch } from './disk/scratch.ts';
 import { ObjectEntry } from './entry.ts';
@@ -12,6 +12,7 @@ import type { Head, Part } from './head.ts';
 /** How long what was seen on the volume may be relied on without another look, ms (design sections 6 and 7). */
 const LOOK_EVERY = 1000;
 const DIRTY_RETRY = 1000;
+const EPOCH = /^[0-9a-f]{32}$/;
 
 export interface CatalogOptions {
   readonly cacheDir: string;
@@ -23,9 +24,8 @@ export interface CatalogOptions {
   /** True when no other process uses the volume, so that what is in memory can't have been overtaken. */
   readonly alone: () => boolean;
   readonly onCorrupt: (path: string) => void;
-  readonly onProblem: (message: string) => void;
-  /** Allocated size of a head file that was written or removed (negative), bytes. */
-  readonly onBytes: (bytes: number) => void;
+  /** A state: undefined when the volume has taken what it refused. */
+  readonly onProblem: (message: string | undefined) => void;
 }
 
 /**
@@ -35,14 +35,26 @@ export interface CatalogOptions {
 export class Catalog {
   readonly #options: CatalogOptions;
   readonly #entries: LRUCache<string, ObjectEntry>;
+  /** Evicted, but in a reader's hands perhaps: there is never a second entry of an object beside one in use. */
+  readonly #evicted = new Map<string, WeakRef<ObjectEntry>>();
+  readonly #collected = new FinalizationRegistry<string>(key => {
+    if (this.#evicted.get(key)?.deref() === undefined) this.#evicted.delete(key);
+  });
   readonly #looking = new Map<string, Promise<ObjectEntry>>();
-  /** Objects whose new epoch the disk has not taken yet: S3 is asked about them each time. */
+  /** Objects whose new epoch the disk has not taken yet, and which: S3 is asked about them each time. */
   readonly #dirty = new Map<string, { entry: ObjectEntry; epoch: string }>();
   #dirtyTimer: NodeJS.Timeout | undefined;
 
   constructor(options: CatalogOptions) {
     this.#options = options;
-    this.#entries = new LRUCache({ max: options.maxEntries });
+    this.#entries = new LRUCache({
+      max: options.maxEntries,
+      dispose: (entry, key, reason) => {
+        if (reason !== 'evict') return;
+        this.#evicted.set(key, new WeakRef(entry));
+        this.#collected.register(entry, key);
+      },
+    });
   }
 
   /** What is in memory, if it was looked at recently enough to be used without the disk. */
@@ -75,24 +87,7 @@ export class Catalog {
 
   /** Replaces the epoch of each object, on disk within the deadline or else in the dirty set; never rejects. */
   async moveOn(objects: readonly ObjectAddress[]): Promise<void> {
-    await Promise.all(
-      objects.map(async address => {
-        const entry = this.#entry(address);
-        const epoch = randomBytes(16).toString('hex');
-        entry.epoch = epoch;
-        entry.revision++;
-        try {
-          await this.#writeEpoch(entry, epoch);
-          this.#dirty.delete(address.storeKey);
-        } catch (error) {
-          this.#dirty.set(address.storeKey, { entry, epoch });
-          this.#options.onProblem(
-            `a write could not be recorded on the cache volume (${(error as Error).message}); S3 is asked about it each time`,
-          );
-          this.#retryDirty();
-        }
-      }),
-    );
+    await Promise.all(objects.map(address => this.#moveOn(this.#entry(address))));
   }
 
   /** Makes `head` current in memory. */
@@ -106,6 +101,7 @@ export class Catalog {
 
   /** Writes the entry's head to disk, with `body` (an extent) behind it where the object is small. */
   async publish(entry: ObjectEntry, head: Head, validatedAt: number, epoch: string, body?: Buffer): Promise<void> {
+    if (entry.head?.version !== head.version) return;
     const kept = body ?? (entry.inline ? await this.#oldBody(entry, head) : undefined);
     const file = encodeHead(entry.address.storeKey, head, { validatedAt, epoch });
     await this.#options.scratch.publish(entry.paths.head, entry.paths.leaf, kept ? Buffer.concat([file, kept]) : file);
@@ -119,10 +115,10 @@ export class Catalog {
     entry.headEpoch = epoch;
     entry.revision++;
     const now = performance.now();
-    if (ttl <= 0 || now - entry.stampedAt < LOOK_EVERY) return;
+    if (!entry.head || ttl <= 0 || now - entry.stampedAt < LOOK_EVERY) return;
     entry.stampedAt = now;
     void this.#options.scratch
-      .overwrite(entry.paths.head, Buffer.from(encodeStamp({ validatedAt, epoch }), 'latin1'))
+      .overwrite(entry.paths.head, Buffer.from(encodeStamp({ validatedAt, epoch }, entry.head.version), 'latin1'))
       .catch(() => {
         entry.stampedAt = Number.NEGATIVE_INFINITY;
       });
@@ -139,7 +135,7 @@ export class Catalog {
     const head = entry.head;
     entry.setHead(undefined, 0, '', false);
     if (!head) return;
-    await this.#options.scratch.volume.unlink(entry.paths.head).catch(() => {});
+    await this.#options.scratch.remove(entry.paths.head).catch(() => {});
     await this.#removeBodies(entry, head);
   }
 
@@ -175,17 +171,15 @@ export class Catalog {
     if (!head) return undefined;
     const known = entry.parts.get(number);
     if (known) return known;
-    try {
-      const part = JSON.parse(
-        (await this.#options.scratch.volume.readFile(entry.paths.part(head.version, head.length, number))).toString(
-          'latin1',
-        ),
-      ) as Part;
-      entry.parts.set(number, part);
-      return part;
-    } catch {
-      return undefined;
-    }
+    const path = entry.paths.part(head.version, head.length, number);
+    const file = await this.#options.scratch.volume.readFile(path).catch(() => undefined);
+    if (!file) return undefined;
+    const part = safely(() => decodePart(entry.address.storeKey, head.version, number, file));
+    if (!part) {
+      this.#options.onCorrupt(path);
+      void this.#options.scratch.remove(path).catch(() => {});
+    } else if (entry.head?.version === head.version) entry.parts.set(number, part);
+    return part;
   }
 
   async publishPart(entry: ObjectEntry, head: Head, number: number, part: Part): Promise<void> {
@@ -195,7 +189,7 @@ export class Catalog {
     await this.#options.scratch.publish(
       path,
       path.slice(0, path.lastIndexOf('/')),
-      Buffer.from(JSON.stringify(part), 'latin1'),
+      encodePart(entry.address.storeKey, head.version, number, part),
     );
   }
 
@@ -204,12 +198,45 @@ export class Catalog {
   }
 
   #entry(address: ObjectAddress): ObjectEntry {
-    let entry = this.#entries.get(address.storeKey) ?? this.#dirty.get(address.storeKey)?.entry;
-    if (!entry) {
-      entry = new ObjectEntry(this.#options.cacheDir, address);
-      this.#entries.set(address.storeKey, entry);
-    }
+    const key = address.storeKey;
+    const kept = this.#entries.get(key);
+    if (kept) return kept;
+    const entry =
+      this.#dirty.get(key)?.entry ??
+      this.#evicted.get(key)?.deref() ??
+      new ObjectEntry(this.#options.cacheDir, address);
+    this.#evicted.delete(key);
+    this.#entries.set(key, entry);
     return entry;
+  }
+
+  /**
+   * The new epoch is used only once it is on the volume: whoever learns something under it began after the write, and a
+   * write that another process records later replaces it. Until then what is learnt belongs to an epoch of nobody's.
+   */
+  async #moveOn(entry: ObjectEntry): Promise<void> {
+    const epoch = newEpoch();
+    entry.epoch = newEpoch();
+    entry.revision++;
+    this.#dirty.set(entry.address.storeKey, { entry, epoch });
+    try {
+      await this.#record(entry, epoch);
+    } catch (error) {
+      this.#options.onProblem(
+        `a write could not be recorded on the cache volume (${(error as Error).message}); S3 is asked about it each time`,
+      );
+      this.#retryDirty();
+    }
+  }
+
+  async #record(entry: ObjectEntry, epoch: string): Promise<void> {
+    const { paths, address } = entry;
+    await this.#options.scratch.publish(paths.epoch, paths.leaf, Buffer.from(epoch, 'latin1'));
+    // Overtaken by a later write, whose epoch is still on its way.
+    if (this.#dirty.get(address.storeKey)?.epoch !== epoch) return;
+    this.#dirty.delete(address.storeKey);
+    entry.epoch = epoch;
+    entry.revision++;
   }
 
   async #look(entry: ObjectEntry): Promise<ObjectEntry> {
@@ -227,13 +254,23 @@ export class Catalog {
       ]);
       entry.lookedAt = began;
       if (entry.revision !== revision || this.#dirty.has(entry.address.storeKey)) return entry;
-      entry.epoch = epoch === undefined ? '' : epoch.toString('latin1');
       this.#adopt(entry, file);
+      this.#adoptEpoch(entry, epoch?.toString('latin1') ?? '');
     } catch {
       // The volume can't be read now: the reader goes on with what is in memory, as not vouched for.
       entry.headEpoch = '!';
     }
     return entry;
+  }
+
+  /** One that is gone or damaged can't be told from none, which would bring back what was true before the write: there must be a new one. */
+  #adoptEpoch(entry: ObjectEntry, found: string): void {
+    if (EPOCH.test(found) || (found === '' && entry.epoch === '')) {
+      entry.epoch = found;
+      return;
+    }
+    this.#options.onCorrupt(entry.paths.epoch);
+    void this.#moveOn(entry);
   }
 
   #adopt(entry: ObjectEntry, file: Buffer | undefined): void {
@@ -244,7 +281,7 @@ export class Catalog {
     const found = safely(() => decodeHead(entry.address.storeKey, file));
     if (!found) {
       this.#options.onCorrupt(entry.paths.head);
-      void this.#options.scratch.volume.unlink(entry.paths.head).catch(() => {});
+      void this.#options.scratch.remove(entry.paths.head).catch(() => {});
       entry.setHead(undefined, 0, '', false);
       return;
     }
@@ -262,43 +299,36 @@ export class Catalog {
   }
 
   async #removeBodies(entry: ObjectEntry, old: Head): Promise<void> {
-    const { volume } = this.#options.scratch;
+    const { scratch } = this.#options;
     if (old.length > EXTENT) {
-      await volume.remove(`${entry.paths.tree}/${old.version}`).catch(() => {});
+      await scratch.removeTree(`${entry.paths.tree}/${old.version}`);
       return;
     }
     const prefix = `${entry.paths.hash}.${old.version}.`;
-    const names = await volume.readdir(entry.paths.leaf).catch(() => [] as string[]);
+    const names = await scratch.volume.readdir(entry.paths.leaf).catch(() => [] as string[]);
     for (const name of names)
-      if (name.startsWith(prefix)) await volume.unlink(`${entry.paths.leaf}/${name}`).catch(() => {});
-  }
-
-  async #writeEpoch(entry: ObjectEntry, epoch: string): Promise<void> {
-    await this.#options.scratch.publish(entry.paths.epoch, entry.paths.leaf, Buffer.from(epoch, 'latin1'));
+      if (name.startsWith(prefix)) await scratch.remove(`${entry.paths.leaf}/${name}`).catch(() => {});
   }
 
   #retryDirty(): void {
     this.#dirtyTimer ??= setTimeout(() => {
       this.#dirtyTimer = undefined;
-      const waiting = [...this.#dirty];
+      const waiting = [...this.#dirty.values()];
       void Promise.all(
-        waiting.map(async ([key, { entry, epoch }]) => {
-          try {
-            await this.#writeEpoch(entry, epoch);
-            if (this.#dirty.get(key)?.epoch === epoch) this.#dirty.delete(key);
-          } catch {
-            // Stays dirty; the next round tries again.
-          }
+        waiting.map(async ({ entry, epoch }) => {
+          // Where it fails it stays dirty; the next round tries again.
+          await this.#record(entry, epoch).catch(() => {});
         }),
       ).then(() => {
         if (this.#dirty.size > 0) this.#retryDirty();
+        else this.#options.onProblem(undefined);
       });
     }, DIRTY_RETRY).unref();
   }
 }
 
-export function covers(span: Span, offset: number): boolean {
-  return span.start <= offset && offset <= span.end;
+function newEpoch(): string {
+  return randomBytes(16).toString('hex');
 }
 
 function sameHeaders(a: Head, b: Head): boolean {

@@ -102,8 +102,7 @@ export class Store {
       now: () => this.now(),
       alone: () => this.#instance.alone,
       onCorrupt: () => options.counters.disk_corrupt++,
-      onProblem: message => options.onEvent('epochs', message),
-      onBytes: bytes => this.capacity.add(bytes),
+      onProblem: message => options.onProblem('epochs', message),
     });
   }
 
@@ -338,7 +337,7 @@ export class Store {
     this.#files.forget(extent.path);
     if (error instanceof DamagedExtent) {
       this.#options.counters.disk_corrupt++;
-      void this.volume.unlink(extent.path).catch(() => {});
+      void this.#scratch.remove(extent.path).catch(() => {});
     } else if (error.code !== 'ENOENT' && error.code !== 'ESTALE') {
       this.#options.counters.disk_errors++;
       // The file may be all right: it is found again by the next look at its directory.

@@ -47,7 +47,7 @@ export async function openStore(cacheDir: string, options: Partial<StoreOptions>
     mergeGap: 0,
     diskTimeout: 5000,
     shared: false,
-    onEvent: () => {},
+    onEvent: (key, message) => problems.set(key, message),
     onProblem: (key, message) => {
       if (message === undefined) problems.delete(key);
       else problems.set(key, message);

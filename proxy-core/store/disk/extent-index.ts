@@ -7,23 +7,29 @@ export interface Extent extends Span {
 /** The extents known of one version in one GiB of it, sorted by start; they may overlap. Pure in-memory bookkeeping. */
 export class ExtentIndex {
   #extents: Extent[] = [];
+  /** Added since the last look, and when: a look that began earlier has not seen them. */
+  #added: { extent: Extent; at: number }[] = [];
   /** Monotonic time of the last look at the directory, ms. */
   listedAt = Number.NEGATIVE_INFINITY;
 
-  /** Replaces what is known by what the directory holds. */
+  /** Replaces what is known by what the directory held at `listedAt`. */
   replace(extents: Extent[], listedAt: number): void {
+    const since = this.#added.filter(({ at }) => at >= listedAt);
     this.#extents = extents.sort((a, b) => a.start - b.start || b.end - a.end);
+    this.#added = [];
     this.listedAt = listedAt;
+    for (const { extent } of since) this.add(extent);
   }
 
   add(extent: Extent): void {
-    const at = this.#firstAfter(extent.start);
     if (this.#extents.some(known => known.path === extent.path)) return;
-    this.#extents.splice(at, 0, extent);
+    this.#added.push({ extent, at: performance.now() });
+    this.#extents.splice(this.#firstAfter(extent.start), 0, extent);
   }
 
   remove(path: string): void {
     this.#extents = this.#extents.filter(extent => extent.path !== path);
+    this.#added = this.#added.filter(({ extent }) => extent.path !== path);
   }
 
   /** The extent that holds `offset` and reaches furthest, if any. */

@@ -1,5 +1,5 @@
 import { xxh64 } from '@node-rs/xxhash';
-import type { Head, Stamp } from '../head.ts';
+import type { Head, Part, Stamp } from '../head.ts';
 import { versionId } from './paths.ts';
 
 /**
@@ -16,15 +16,17 @@ export interface HeadFile {
   readonly bodyAt: number;
 }
 
-export function encodeStamp(stamp: Stamp): string {
+/** The checksum covers the version, so that a stamp never vouches for another one that was published meanwhile. */
+export function encodeStamp(stamp: Stamp, version: string): string {
   const facts = `cistern1 ${String(Math.max(0, Math.floor(stamp.validatedAt))).padStart(24, '0')} ${stamp.epoch || NO_EPOCH}`;
-  return `${facts} ${hexOf(facts)}\n`;
+  return `${facts} ${hexOf(`${facts} ${version}`)}\n`;
 }
 
-export function decodeStamp(text: string): Stamp {
+export function decodeStamp(text: string, version: string): Stamp {
   const facts = text.slice(0, -18);
   const [, validatedAt, epoch] = facts.split(' ');
-  if (text.length !== STAMP_BYTES || text !== `${facts} ${hexOf(facts)}\n`) return { validatedAt: 0, epoch: '!' };
+  if (text.length !== STAMP_BYTES || text !== `${facts} ${hexOf(`${facts} ${version}`)}\n`)
+    return { validatedAt: 0, epoch: '!' };
   return { validatedAt: Number(validatedAt), epoch: epoch === NO_EPOCH ? '' : (epoch ?? '') };
 }
 
@@ -38,17 +40,14 @@ export function encodeHead(storeKey: string, head: Head, stamp: Stamp): Buffer {
     checksums_known: checksumsKnown,
     headers,
   });
-  return Buffer.from(`${encodeStamp(stamp)}${hexOf(json)} ${json}\n`, 'latin1');
+  return Buffer.from(`${encodeStamp(stamp, head.version)}${checkedLine(json)}`, 'latin1');
 }
 
 /** Undefined when the file is damaged or names another object. */
 export function decodeHead(storeKey: string, file: Buffer): HeadFile | undefined {
-  const stamp = decodeStamp(file.toString('latin1', 0, STAMP_BYTES));
   const newline = file.indexOf(10, STAMP_BYTES);
-  if (newline < STAMP_BYTES + 18) return undefined;
-  const line = file.toString('latin1', STAMP_BYTES, newline);
-  const json = line.slice(17);
-  if (line.slice(0, 16) !== hexOf(json)) return undefined;
+  const json = newline < 0 ? undefined : checkedJson(file.toString('latin1', STAMP_BYTES, newline + 1));
+  if (json === undefined) return undefined;
   const stored = JSON.parse(json) as {
     key: string;
     etag: string;
@@ -58,18 +57,53 @@ export function decodeHead(storeKey: string, file: Buffer): HeadFile | undefined
     headers: string[];
   };
   if (stored.key !== storeKey) return undefined;
+  const version = versionId(stored.etag, stored.length);
   return {
     head: {
       etag: stored.etag,
       length: stored.length,
-      version: versionId(stored.etag, stored.length),
+      version,
       headers: stored.headers,
       lastModified: stored.last_modified,
       checksumsKnown: stored.checksums_known,
     },
-    stamp,
+    stamp: decodeStamp(file.toString('latin1', 0, STAMP_BYTES), version),
     bodyAt: newline + 1,
   };
+}
+
+/** What is known of a part, bound to its object, version and number. */
+export function encodePart(storeKey: string, version: string, number: number, part: Part): Buffer {
+  const { start, end, headers, checksumsKnown } = part;
+  const json = JSON.stringify({ key: storeKey, version, number, start, end, headers, checksums_known: checksumsKnown });
+  return Buffer.from(checkedLine(json), 'latin1');
+}
+
+/** Undefined when the file is damaged or names another part. */
+export function decodePart(storeKey: string, version: string, number: number, file: Buffer): Part | undefined {
+  const json = checkedJson(file.toString('latin1'));
+  if (json === undefined) return undefined;
+  const stored = JSON.parse(json) as {
+    key: string;
+    version: string;
+    number: number;
+    start: number;
+    end: number;
+    headers: string[];
+    checksums_known: boolean;
+  };
+  if (stored.key !== storeKey || stored.version !== version || stored.number !== number) return undefined;
+  return { start: stored.start, end: stored.end, headers: stored.headers, checksumsKnown: stored.checksums_known };
+}
+
+/** One line of JSON (which holds no line break) behind its checksum. */
+function checkedLine(json: string): string {
+  return `${hexOf(json)} ${json}\n`;
+}
+
+function checkedJson(line: string): string | undefined {
+  const json = line.slice(17, -1);
+  return line === checkedLine(json) ? json : undefined;
 }
 
 function hexOf(text: string): string {

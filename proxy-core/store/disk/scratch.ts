@@ -7,6 +7,8 @@ export interface FileModes {
   readonly folder: number;
 }
 
+const BLOCK = 4096;
+
 /**
  * Half-written files of this process, below `tmp/<instance>`, and the ways they are published: by rename (heads, epochs,
  * which replace) or by link (extents, which never do).
@@ -40,10 +42,11 @@ export class Scratch {
   /** Writes a small file aside and renames it into place. */
   async publish(path: string, folder: string, data: Buffer): Promise<void> {
     const aside = this.newPath();
-    await this.#inFolder(this.folder, () => this.volume.writeFile(aside, data, this.modes.file));
     try {
+      await this.#inFolder(this.folder, () => this.volume.writeFile(aside, data, this.modes.file));
+      const replaced = await this.volume.stat(path).then(allocatedBytes, () => 0);
       await this.#inFolder(folder, () => this.volume.rename(aside, path));
-      this.#onBytes(allocated(data.length));
+      this.#onBytes(allocated(data.length) - replaced);
     } catch (error) {
       this.volume.unlink(aside).catch(() => {});
       throw error;
@@ -78,6 +81,33 @@ export class Scratch {
     }
   }
 
+  /** Removes a published file. */
+  async remove(path: string): Promise<void> {
+    const { volume } = this;
+    const size = await volume.stat(path).then(allocatedBytes, () => 0);
+    await volume.unlink(path);
+    this.#onBytes(-size);
+  }
+
+  /** Removes a folder and all that is in it, one operation at a time, as far as the volume lets. */
+  async removeTree(folder: string): Promise<void> {
+    const { volume } = this;
+    for (const name of await volume.readdir(folder).catch(() => [] as string[])) {
+      const path = `${folder}/${name}`;
+      const stats = await volume.stat(path).catch(() => undefined);
+      if (stats?.isDirectory()) await this.removeTree(path);
+      else await this.remove(path).catch(() => {});
+    }
+    await this.removeFolder(folder).catch(() => {});
+  }
+
+  /** Removes an empty folder; rejects when something is in it. */
+  async removeFolder(folder: string): Promise<void> {
+    const size = await this.volume.stat(folder).then(allocatedBytes, () => 0);
+    await this.volume.rmdir(folder);
+    this.#onBytes(-size);
+  }
+
   /** Overwrites the first bytes of a published file (a head's stamp). */
   async overwrite(path: string, data: Buffer): Promise<void> {
     const fd = await this.volume.open(path, 'r+');
@@ -98,13 +128,19 @@ export class Scratch {
       return await act();
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-      await this.volume.mkdir(folder, this.modes.folder);
+      const made = await this.volume.mkdir(folder, this.modes.folder);
+      if (folder !== this.folder) this.#onBytes(made * BLOCK);
       return act();
     }
   }
 }
 
-/** Allocated size of a file, in the 4 KiB blocks that nearly every volume uses. */
+/** Allocated size of a file that was just written, in the 4 KiB blocks that nearly every volume uses. */
 export function allocated(size: number): number {
-  return Math.ceil(size / 4096) * 4096;
+  return Math.ceil(size / BLOCK) * BLOCK;
+}
+
+/** What the volume says that a file or folder takes. */
+export function allocatedBytes(stats: fs.Stats): number {
+  return (stats.blocks as number | undefined) === undefined ? allocated(stats.size) : stats.blocks * 512;
 }

@@ -1,4 +1,5 @@
 import fs from 'node:fs';
+import { dirname, relative, sep } from 'node:path';
 
 /** The disk did not do an operation in time, or is not being asked at the moment because it kept missing its deadline. */
 export class DiskUnavailable extends Error {
@@ -184,8 +185,14 @@ export class Volume {
     return this.run<void>(done => fs.unlink(path, done), undefined, path);
   }
 
-  mkdir(path: string, mode: number): Promise<void> {
-    return this.run<void>(done => fs.mkdir(path, { recursive: true, mode }, error => done(error)));
+  /** Makes the folder and those above it; returns how many were made. */
+  async mkdir(path: string, mode: number): Promise<number> {
+    const first = await this.run<string | undefined>(done => fs.mkdir(path, { recursive: true, mode }, done));
+    return first === undefined ? 0 : relative(dirname(first), path).split(sep).length;
+  }
+
+  rmdir(path: string): Promise<void> {
+    return this.run<void>(done => fs.rmdir(path, done), undefined, path);
   }
 
   remove(path: string): Promise<void> {
