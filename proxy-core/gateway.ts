@@ -103,18 +103,7 @@ export class Gateway {
         facts.requestPayer ||
         facts.noCache ||
         (signature.expiresAt !== undefined && Date.now() > signature.expiresAt),
-      note: {
-        outcome: 'MISS',
-        detail: '',
-        status: 0,
-        bytesSent: 0,
-        bytesFromCache: 0,
-        objectSize: undefined,
-        firstByteAt: 0,
-        error: undefined,
-        requestId: undefined,
-        hostId: undefined,
-      },
+      note: newNote('MISS', ''),
       onDone: note => this.#done(understood, note),
     };
     return this.reader.serve(request);
@@ -125,7 +114,7 @@ export class Gateway {
     const { counters, store, upstream, onEvent } = this.#options;
     counters.bypass(kind.reason);
     counters.s3_requests += target.origin === undefined ? 0 : 1;
-    const note: Note = { ...RELAYED, detail: kind.reason };
+    const note = newNote('BYPASS', kind.reason);
     return relay(exchange, upstream, {
       extra:
         target.origin === undefined
@@ -171,18 +160,20 @@ export class Gateway {
 }
 
 const SOMEBODY: Caller = 'anybody';
-const RELAYED: Note = {
-  outcome: 'BYPASS',
-  detail: '',
-  status: 0,
-  bytesSent: 0,
-  bytesFromCache: 0,
-  objectSize: undefined,
-  firstByteAt: 0,
-  error: undefined,
-  requestId: undefined,
-  hostId: undefined,
-};
+function newNote(outcome: Outcome, detail: string): Note {
+  return {
+    outcome,
+    detail,
+    status: 0,
+    bytesSent: 0,
+    bytesFromCache: 0,
+    objectSize: undefined,
+    firstByteAt: 0,
+    error: undefined,
+    requestId: undefined,
+    hostId: undefined,
+  };
+}
 /** Bypasses are counted where their reason is known. */
 const COUNTER: Record<Outcome, 'hits' | 'revalidated' | 'partial' | 'misses' | undefined> = {
   HIT: 'hits',

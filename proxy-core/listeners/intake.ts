@@ -1,6 +1,6 @@
 import { CisternError } from '../errors.ts';
-import type { RawHeaders } from '../request/index.ts';
-import { endToEnd, parseAuthority, sameAuthority } from '../upstream/index.ts';
+import { endToEnd, type RawHeaders } from '../request/index.ts';
+import { parseAuthority, sameAuthority } from '../upstream/index.ts';
 
 /** What a request line and its headers say, once they are known to say one thing only. */
 export interface Intake {

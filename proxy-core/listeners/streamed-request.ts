@@ -1,8 +1,8 @@
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
 import { CisternError } from '../errors.ts';
+import { endToEnd } from '../request/index.ts';
 import {
   DialError,
-  endToEnd,
   isConnectionLost,
   type RelayRoute,
   type ResponseHandler,

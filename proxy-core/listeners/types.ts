@@ -2,6 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { CisternError } from '../errors.ts';
 import type { RawHeaders } from '../request/index.ts';
 
+export type { RelayHooks } from '../write/index.ts';
+
 /** A request that a listener took in: well-formed, with one certain authority, and its answer yet to be given. */
 export interface Exchange {
   readonly req: IncomingMessage;
@@ -24,19 +26,6 @@ export interface Exchange {
 
 /** Answers a request. A promise that rejects is answered with the error, or the connection cut. */
 export type Handle = (exchange: Exchange) => void | Promise<void>;
-
-/** What has to happen at certain moments of a relayed request: how writes move epochs on before their clients hear. */
-export interface RelayHooks {
-  onRequestBody?(chunk: Buffer): void;
-  /** After the final status and headers, before the client hears anything; the answer waits for the promise. */
-  beforeHeaders?(status: number, headers: RawHeaders): Promise<void> | undefined;
-  onResponseBody?(chunk: Buffer): void;
-  /** true: keep the last chunk back until beforeEnd settles */
-  readonly holdsEnd?: boolean;
-  beforeEnd?(): Promise<void> | undefined;
-  /** The upstream died after (part of) the request went out and before a complete answer. Awaited before the client hears. */
-  onUnknownOutcome?(): Promise<void> | undefined;
-}
 
 /** What counters and the access log hear of a relayed request. */
 export interface RelayObserver {

@@ -1,4 +1,4 @@
-import { endToEnd, type RawHeaders } from '../request/index.ts';
+import type { RawHeaders } from '../request/index.ts';
 import type { ResponseHandler, Upstream, UpstreamExchange, UpstreamRequest } from '../upstream/index.ts';
 
 /** S3's answer to a question, its body still to be decided about: dropped, or taken as the new version. */
@@ -29,7 +29,7 @@ export function ask(upstream: Upstream, request: UpstreamRequest, onBytes: (coun
         resolve({
           status,
           statusText,
-          headers: endToEnd(headers),
+          headers,
           discard() {
             discarded = true;
             early.length = 0;

@@ -1,4 +1,4 @@
-import { endToEnd, type RawHeaders, type Span } from '../request/index.ts';
+import type { RawHeaders, Span } from '../request/index.ts';
 import { EXTENT, type Fill, type Head, type ObjectEntry, SMALL, type Store } from '../store/index.ts';
 import type { Upstream, UpstreamExchange, UpstreamRequest } from '../upstream/index.ts';
 import { mayCompress } from './compressible.ts';
@@ -80,7 +80,7 @@ export class Flight {
     });
     this.answer.catch(() => {});
     this.#exchange = options.upstream.fetch(options.request, {
-      onHeaders: (status, statusText, headers) => this.#onHeaders(status, statusText, endToEnd(headers)),
+      onHeaders: (status, statusText, headers) => this.#onHeaders(status, statusText, headers),
       onData: chunk => this.#onData(chunk),
       onComplete: () => this.#onComplete(),
       onError: error => this.#onError(error),

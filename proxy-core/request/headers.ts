@@ -209,6 +209,7 @@ export function setHeader(raw: RawHeaders, name: string, value: string): RawHead
  * such a request would reach S3 as another one than was signed and than the cache was asked for.
  */
 export function endToEnd(raw: RawHeaders): RawHeaders {
+  if (!mayHaveHops(raw)) return raw;
   const named = new Set<string>();
   for (const value of headerValues(raw, 'connection')) {
     for (const option of value.split(',')) {
@@ -217,6 +218,23 @@ export function endToEnd(raw: RawHeaders): RawHeaders {
     }
   }
   return keepHeaders(raw, lower => !HOP_BY_HOP.has(lower) && !lower.startsWith('proxy-') && !named.has(lower));
+}
+
+/** One look at the length of each name, as most messages have nothing to drop. */
+function mayHaveHops(raw: RawHeaders): boolean {
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const name = raw[i]!;
+    switch (name.length) {
+      case 2: // te
+      case 7: // upgrade
+      case 10: // connection, keep-alive
+      case 17: // transfer-encoding
+        return true;
+      default:
+        if ((name.charCodeAt(0) | 0x20) === 0x70 && name.charCodeAt(5) === 0x2d) return true; // proxy-
+    }
+  }
+  return false;
 }
 
 const HOP_BY_HOP: ReadonlySet<string> = new Set(['connection', 'keep-alive', 'te', 'transfer-encoding', 'upgrade']);

@@ -1,8 +1,7 @@
 import type { Client, Dispatcher } from 'undici';
 import { CisternError } from '../errors.ts';
-import type { RawHeaders } from '../request/index.ts';
+import { endToEnd, type RawHeaders } from '../request/index.ts';
 import { DialError, isCertificateError, isConnectionLost, toCisternError } from './errors.ts';
-import { endToEnd } from './hop-by-hop.ts';
 import type { Route } from './route.ts';
 import type { Target, TargetHandler } from './target.ts';
 import type { ResponseHandler, UpstreamExchange, UpstreamRequest } from './types.ts';

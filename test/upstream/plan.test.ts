@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { endToEnd } from '../../proxy-core/upstream/hop-by-hop.ts';
 import { checkDestination, hostPort, parseAuthority, sameAuthority } from '../../proxy-core/upstream/index.ts';
 import { endpointOverride, type Overrides, plan, upstreamOverride } from '../../proxy-core/upstream/overrides.ts';
 
@@ -206,27 +205,4 @@ describe('a destination', () => {
       expect(check(ip, { port: 3129, named: true })).toBe('allowed');
     },
   );
-});
-
-test('end-to-end headers leave out hop-by-hop ones and those that Connection names, and touch nothing else', () => {
-  expect(
-    endToEnd([
-      'A',
-      '1',
-      'Connection',
-      'x-b , close',
-      'X-B',
-      '2',
-      'KEEP-ALIVE',
-      '3',
-      'Proxy-Foo',
-      '4',
-      'TE',
-      'x',
-      'a',
-      '5',
-    ]),
-  ).toEqual(['A', '1', 'a', '5']);
-  const untouched = ['Cookie', '1', 'Tx', '2', 'Content-MD5', 'x', 'Proxyx', 'y'];
-  expect(endToEnd(untouched)).toBe(untouched);
 });
