@@ -10,6 +10,10 @@ type Found = { readonly path: string } | { readonly missing: string };
 
 const found = new Map<Tool, Found>();
 
+// CISTERN_… variables are settings to every cistern that a test starts: this one is no setting, so it stays here.
+const forbidSkips = process.env.CISTERN_FORBID_SKIPS === '1';
+delete process.env.CISTERN_FORBID_SKIPS;
+
 /** Where the tool is; throws with what was looked for when it isn't there. For boto3, the Python that has it. */
 export function requireTool(tool: Tool): string {
   const result = lookUp(tool);
@@ -28,7 +32,7 @@ export function describeWith(tools: Tool | readonly Tool[], title: string, defin
   });
   if (missing.length === 0) {
     describe(title, define);
-  } else if (process.env.CISTERN_FORBID_SKIPS === '1') {
+  } else if (forbidSkips) {
     describe(title, () => {
       it('has its tools', () => {
         throw new Error(`Nothing may be skipped here, and there is no ${missing.join('; no ')}`);
