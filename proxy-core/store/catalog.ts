@@ -302,6 +302,7 @@ export class Catalog {
     const { scratch } = this.#options;
     if (old.length > EXTENT) {
       await scratch.removeTree(`${entry.paths.tree}/${old.version}`);
+      await scratch.removeFolder(entry.paths.tree).catch(() => {});
       return;
     }
     const prefix = `${entry.paths.hash}.${old.version}.`;

@@ -12,15 +12,23 @@ export interface FillTarget {
   place(span: Span): { path: string; folder: string };
   /** An extent has its place. */
   onExtent(extent: Extent): void;
-  /** Content as it comes in, in pieces of at most 1 MiB; a view that is overwritten afterwards. */
-  onContent(start: number, content: Buffer): void;
+  /** Content as it comes in, in pieces of at most 1 MiB; a view that is overwritten afterwards. Goes on when the disk is given up. */
+  readonly onContent: ((start: number, content: Buffer) => void) | undefined;
   /** The copy was given up; the bytes that were going to be kept are not. */
   onAbandoned(reason: string): void;
+}
+
+/** Room on the disk, taken before an extent is begun. */
+export interface Room {
+  reserve(bytes: number): Promise<boolean>;
+  release(bytes: number): void;
 }
 
 export interface FillOptions {
   readonly scratch: Scratch;
   readonly pool: BufferPool;
+  /** Undefined when the disk takes nothing at the moment: only `onContent` is told. */
+  readonly room: Room | undefined;
   readonly target: FillTarget;
   /** Where the bytes belong in the object; what comes is the first byte of it, in order. */
   readonly span: Span;
@@ -29,6 +37,17 @@ export interface FillOptions {
   /** Called when `write` returned false and may be called again. */
   onDrain(): void;
 }
+
+interface ExtentInHand {
+  readonly encoder: ExtentEncoder;
+  readonly fd: number;
+  readonly path: string;
+  /** Bytes of room taken for it. */
+  readonly reserved: number;
+}
+
+/** What an extent takes beside its content: its index and the frames' own bytes. */
+const OVERHEAD = 8192;
 
 /** Pieces that may wait for the disk before the source is asked to pause. */
 const QUEUE = 4;
@@ -50,7 +69,7 @@ export class Fill {
   #abandoned = false;
   #tail: Promise<void> = Promise.resolve();
   #compress: boolean | undefined;
-  #current: { encoder: ExtentEncoder; fd: number; path: string } | undefined;
+  #current: ExtentInHand | undefined;
 
   constructor(options: FillOptions) {
     this.#options = options;
@@ -58,8 +77,10 @@ export class Fill {
     this.#at = options.span.start;
     this.#pieceStart = options.span.start;
     this.#compress = options.compression === 'off' ? false : undefined;
+    this.#abandoned = options.room === undefined;
   }
 
+  /** Nothing more of it will be on the disk. */
   get abandoned(): boolean {
     return this.#abandoned;
   }
@@ -72,11 +93,12 @@ export class Fill {
   /** Returns false when the source should pause until `onDrain`. The chunk is copied. */
   write(chunk: Buffer): boolean {
     let from = 0;
-    while (from < chunk.length && !this.#abandoned) {
+    while (from < chunk.length && (!this.#abandoned || this.#options.target.onContent)) {
       if (!this.#piece) {
         this.#piece = this.#options.pool.take();
         if (!this.#piece) {
           this.#abandon('the memory budget for reads and fills is used up');
+          this.#at += chunk.length - from;
           break;
         }
         this.#pieceStart = this.#at;
@@ -114,8 +136,12 @@ export class Fill {
     const content = piece.subarray(0, this.#used);
     const start = this.#pieceStart;
     this.#piece = undefined;
+    this.#options.target.onContent?.(start, content);
+    if (this.#abandoned) {
+      this.#options.pool.give(piece);
+      return;
+    }
     this.#queued++;
-    this.#options.target.onContent(start, content);
     this.#tail = this.#tail.then(async () => {
       try {
         if (!this.#abandoned) await this.#store(start, content, piece);
@@ -153,25 +179,42 @@ export class Fill {
     }
   }
 
-  async #begin(start: number): Promise<{ encoder: ExtentEncoder; fd: number; path: string }> {
+  async #begin(start: number): Promise<ExtentInHand> {
     const end = Math.min(this.#span.end, Math.floor(start / EXTENT) * EXTENT + EXTENT - 1);
-    const { target, scratch } = this.#options;
-    const file = await scratch.create();
-    return { ...file, encoder: new ExtentEncoder(target, { start, end }, this.#compress === true) };
+    const { target, scratch, room } = this.#options;
+    const reserved = end - start + 1 + OVERHEAD;
+    if (!(await room?.reserve(reserved))) throw new Error('the cache is full, and room could not be made in time');
+    try {
+      const file = await scratch.create();
+      return { ...file, reserved, encoder: new ExtentEncoder(target, { start, end }, this.#compress === true) };
+    } catch (error) {
+      room?.release(reserved);
+      throw error;
+    }
   }
 
   async #finish(encoder: ExtentEncoder): Promise<void> {
     const current = this.#current;
     if (!current) return;
-    const { scratch, target } = this.#options;
+    const { scratch, target, room } = this.#options;
     const at = encoder.offset;
-    const index = encoder.finish();
-    await scratch.volume.writev(current.fd, [index], at);
+    await this.#write(current.fd, encoder.finish(), at);
     this.#current = undefined;
-    await scratch.volume.close(current.fd);
-    const { path, folder } = target.place(encoder.span);
-    await scratch.place(current.path, path, folder, encoder.offset);
-    target.onExtent({ ...encoder.span, path });
+    try {
+      await scratch.volume.close(current.fd);
+      const { path, folder } = target.place(encoder.span);
+      await scratch.place(current.path, path, folder, encoder.offset);
+      target.onExtent({ ...encoder.span, path });
+    } catch (error) {
+      scratch.volume.unlink(current.path).catch(() => {});
+      throw error;
+    } finally {
+      room?.release(current.reserved);
+    }
+  }
+
+  async #write(fd: number, bytes: Buffer, at: number): Promise<void> {
+    if ((await this.#options.scratch.volume.write(fd, bytes, at)) !== bytes.length) throw new Error('short write');
   }
 
   /** The source ended inside an extent: it is published as the shorter one that it is. */
@@ -183,8 +226,8 @@ export class Fill {
       const { encoder, fd } = current;
       const at = encoder.offset;
       const { frames, patch } = encoder.cutAt(this.#at - 1);
-      if (frames.length > 0) await this.#options.scratch.volume.writev(fd, frames, at);
-      if (patch) await this.#options.scratch.volume.writev(fd, [patch.bytes], patch.at);
+      if (frames.length > 0) await this.#write(fd, Buffer.concat(frames), at);
+      if (patch) await this.#write(fd, patch.bytes, patch.at);
       await this.#finish(encoder);
     } catch (error) {
       this.#abandon((error as Error).message);
@@ -204,6 +247,7 @@ export class Fill {
     const current = this.#current;
     if (!current) return;
     this.#current = undefined;
+    this.#options.room?.release(current.reserved);
     const { volume } = this.#options.scratch;
     volume
       .close(current.fd)

@@ -79,7 +79,14 @@ export class Store {
       cacheDir: options.cacheDir,
       maxBytes: options.maxDiskBytes,
       minFree: options.minFreeSpace,
-      onRemoved: path => this.#files.forget(path),
+      patience: options.diskTimeout,
+      now: () => this.now(),
+      remove: path => {
+        // A file that is open keeps its space.
+        this.#files.forget(path);
+        return this.#scratch.remove(path);
+      },
+      removeFolder: path => this.#scratch.removeFolder(path),
       onProblem: message => options.onProblem('capacity', message),
     });
     this.#instance = new Instance({
@@ -230,6 +237,7 @@ export class Store {
     return new Fill({
       scratch: this.#scratch,
       pool: this.pool,
+      room: this.takesFills ? this.capacity : undefined,
       span,
       compression: options.compression,
       onDrain: options.onDrain,
@@ -244,10 +252,12 @@ export class Store {
           if (entry.head?.version === head.version) entry.index(extent.start).add(extent);
           options.onChange();
         },
-        onContent: (start, content) => {
-          if (options.ram && entry.head?.version === head.version)
-            this.#blocks.offer(blockKey, start, content, head.length, head.length > SMALL);
-        },
+        onContent: options.ram
+          ? (start, content) => {
+              if (entry.head?.version === head.version)
+                this.#blocks.offer(blockKey, start, content, head.length, head.length > SMALL);
+            }
+          : undefined,
         onAbandoned: reason => {
           this.#options.counters.disk_skipped++;
           this.#options.onEvent('fill', reason);

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { allocated } from './scratch.ts';
+import { Census } from './census.ts';
 import type { Volume } from './volume.ts';
 
 /** A floor of free space on the volume: a share of it in percent, or bytes. */
@@ -8,189 +8,261 @@ export type FreeSpaceFloor = { readonly percent: number } | { readonly bytes: nu
 export interface CapacityOptions {
   readonly volume: Volume;
   readonly cacheDir: string;
-  maxBytes: number;
+  readonly maxBytes: number;
   readonly minFree: FreeSpaceFloor;
-  readonly onRemoved: (path: string) => void;
+  /** How long a fill may wait for room, ms. */
+  readonly patience: number;
+  /** Now on the volume's clock, ms. */
+  readonly now: () => number;
+  /** Removes a published file, or an empty folder, and tells `add`. */
+  readonly remove: (path: string) => Promise<void>;
+  readonly removeFolder: (path: string) => Promise<void>;
   readonly onProblem: (message: string | undefined) => void;
 }
 
+/** Eviction begins above the one share of the limit, a little before fills have to wait, and goes on down to the other. */
+const HIGH_WATER = 0.98;
 const LOW_WATER = 0.95;
-/** Leaves looked at for one choice of victims; their oldest files go first. */
+/** Folders looked at for one choice of victims, and files in each; the oldest quarter goes first. */
 const SAMPLE = 12;
-const SCAN_PAUSE_EVERY = 64;
-const FREE_SPACE_EVERY = 2000;
+const FILES = 64;
+/** Samples without a file in them after which less is there than was counted. */
+const BARREN = 20;
+const LOOK_EVERY = 2000;
+const COUNT_EVERY = 3_600_000;
 
 interface Found {
   path: string;
-  size: number;
   usedAt: number;
+}
+
+interface Waiting {
+  readonly bytes: number;
+  readonly answer: (granted: boolean) => void;
 }
 
 /**
  * Keeps the cache's allocated bytes under `max_cache_size` and the volume's free space over its floor. What is there is
- * counted by a paced scan in the background after the start, and by what this process adds and removes from then on.
+ * counted by a paced census in the background, and by what this process adds and removes from then on.
  */
 export class Capacity {
   readonly #options: CapacityOptions;
+  readonly #census: Census;
   #bytes = 0;
-  #counted = false;
+  #reserved = 0;
+  #waiting: Waiting[] = [];
   #stopped = false;
   #evicting: Promise<void> | undefined;
-  #scanning: Promise<void> | undefined;
-  #lowSpace = false;
+  #counting: Promise<void> | undefined;
+  #countedAt = Number.NEGATIVE_INFINITY;
+  /** What the volume has free above its floor, as last seen, less what was added since. */
+  #spare = Number.POSITIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: CapacityOptions) {
     this.#options = options;
+    this.#census = new Census(options);
   }
 
-  /** Allocated bytes below `buckets/`, as far as counted. */
+  /** Allocated bytes of `buckets/`, as far as counted. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** False until the first scan has been through. */
+  /** False until the first census has been through. */
   get counted(): boolean {
-    return this.#counted;
+    return this.#countedAt > 0;
   }
 
-  /** No room for another fill at the moment. */
+  /** Nothing new is stored at the moment. */
   get full(): boolean {
-    return this.#lowSpace || this.#options.maxBytes === 0;
+    return this.#spare < this.#reserved || this.#bytes >= this.#options.maxBytes;
   }
 
   start(): void {
-    this.#scanning = this.#scan().catch(() => {});
-    const look = () => void this.#lookAtVolume();
+    const look = () => {
+      void this.#lookAtVolume();
+      if (performance.now() - this.#countedAt > COUNT_EVERY) this.#count();
+      if (this.#excess > 0) this.#evict();
+    };
     look();
-    this.#timer = setInterval(look, FREE_SPACE_EVERY).unref();
+    this.#timer = setInterval(look, LOOK_EVERY).unref();
   }
 
   stop(): void {
     this.#stopped = true;
+    this.#census.stop();
     clearInterval(this.#timer);
+    for (const { answer } of this.#waiting.splice(0)) answer(false);
   }
 
+  /** Tells what was added or (negative) removed. */
   add(bytes: number): void {
-    this.#bytes += bytes;
-    if (this.#bytes > this.#options.maxBytes) this.#evict();
+    this.#bytes = Math.max(0, this.#bytes + bytes);
+    this.#spare -= bytes;
+    if (bytes < 0) this.#grant();
+    else if (this.#excess > 0) this.#evict();
+  }
+
+  /** Room for a file that will be added; resolves with false when none can be made in time. To be released in the end. */
+  async reserve(bytes: number): Promise<boolean> {
+    if (this.#fits(bytes)) {
+      this.#reserved += bytes;
+      return true;
+    }
+    if (this.#stopped || bytes > this.#options.maxBytes) return false;
+    return new Promise(resolve => {
+      const waiting: Waiting = {
+        bytes,
+        answer: granted => {
+          clearTimeout(timer);
+          this.#waiting = this.#waiting.filter(other => other !== waiting);
+          resolve(granted);
+        },
+      };
+      const timer = setTimeout(() => waiting.answer(false), this.#options.patience);
+      this.#waiting.push(waiting);
+      this.#evict();
+    });
+  }
+
+  release(bytes: number): void {
+    this.#reserved -= bytes;
+    this.#grant();
   }
 
   /** Resolves when nothing is being counted or evicted. For tests and the command line. */
   async settled(): Promise<void> {
-    await this.#scanning;
-    while (this.#evicting) await this.#evicting;
+    while (this.#counting || this.#evicting) await (this.#counting ?? this.#evicting);
+  }
+
+  #fits(bytes: number): boolean {
+    const taken = this.#reserved + bytes;
+    return this.#bytes + taken <= this.#options.maxBytes && taken <= this.#spare;
+  }
+
+  #grant(): void {
+    for (const waiting of [...this.#waiting]) {
+      if (!this.#fits(waiting.bytes)) return;
+      this.#reserved += waiting.bytes;
+      waiting.answer(true);
+    }
+  }
+
+  /** Bytes to be removed before eviction may rest; 0 or less while it need not begin. */
+  get #excess(): number {
+    const { maxBytes } = this.#options;
+    const taken = this.#bytes + this.#reserved;
+    const wanted = this.#waiting.reduce((sum, { bytes }) => sum + bytes, 0);
+    if (taken + wanted <= maxBytes * HIGH_WATER && this.#spare >= this.#reserved) return 0;
+    return Math.min(
+      this.#bytes,
+      Math.max(taken + wanted - maxBytes * LOW_WATER, this.#reserved + wanted - this.#spare),
+    );
   }
 
   #evict(): void {
+    if (this.#stopped) return;
     this.#evicting ??= this.#evictDown()
+      .then(() => this.#options.onProblem(undefined))
+      // Tried again at the next look at the volume, not at once: it would fail at once, too.
       .catch(error => this.#options.onProblem(`room could not be made in the cache: ${(error as Error).message}`))
       .finally(() => {
         this.#evicting = undefined;
-        if (!this.#stopped && this.#bytes > this.#options.maxBytes && this.#counted) this.#evict();
       });
   }
 
   async #evictDown(): Promise<void> {
-    const target = this.#options.maxBytes * LOW_WATER;
+    const target = this.#bytes - this.#excess;
     let barren = 0;
-    while (this.#bytes > target && !this.#stopped && barren < 20) {
+    while (this.#bytes > target && !this.#stopped) {
       const found = await this.#sample();
-      found.sort((a, b) => a.usedAt - b.usedAt);
-      const victims = found.slice(0, Math.max(1, Math.ceil(found.length / 4)));
       barren = found.length === 0 ? barren + 1 : 0;
-      for (const victim of victims) {
+      if (barren >= BARREN) {
+        this.#count();
+        return;
+      }
+      found.sort((a, b) => a.usedAt - b.usedAt);
+      for (const { path } of found.slice(0, Math.ceil(found.length / 4))) {
         if (this.#bytes <= target) break;
-        await this.#remove(victim);
+        await this.#options.remove(path).catch((error: NodeJS.ErrnoException) => {
+          if (error.code !== 'ENOENT') throw error;
+        });
       }
     }
-    if (barren >= 20) {
-      // The folder holds less than was counted: somebody else has removed files. Count again.
-      this.#bytes = 0;
-      this.#counted = false;
-      await this.#scan();
-    }
   }
 
-  async #remove({ path, size }: Found): Promise<void> {
-    try {
-      await this.#options.volume.unlink(path);
-      this.#options.onRemoved(path);
-      this.#bytes = Math.max(0, this.#bytes - size);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    }
-  }
-
-  /** Extents and heads of a random sample of leaves. */
+  /** Extents and heads of a random sample of folders. */
   async #sample(): Promise<Found[]> {
     const found: Found[] = [];
-    const root = join(this.#options.cacheDir, 'buckets');
-    for (let i = 0; i < SAMPLE; i++) {
-      let at = root;
-      for (let depth = 0; depth < 3; depth++) {
-        const names = (await this.#names(at)).filter(name => !name.startsWith('_'));
-        if (names.length === 0) break;
-        at = join(at, names[Math.floor(Math.random() * names.length)] ?? '');
-        if (depth === 2) await this.#collect(at, found);
-      }
-    }
+    for (let i = 0; i < SAMPLE; i++) await this.#descend(join(this.#options.cacheDir, 'buckets'), 0, found);
     return found;
   }
 
-  async #collect(folder: string, found: Found[]): Promise<void> {
-    for (const name of await this.#names(folder)) {
-      const path = join(folder, name);
-      if (name.endsWith('.epoch')) continue;
-      const stats = await this.#options.volume.stat(path).catch(() => undefined);
-      if (!stats) continue;
-      if (stats.isDirectory()) await this.#collect(path, found);
-      else found.push({ path, size: allocated(stats.size), usedAt: Math.max(stats.mtimeMs, stats.atimeMs) });
+  /** Bucket, first digits, next digits; then the files of some objects and, of a larger object, one of its folders. */
+  async #descend(folder: string, depth: number, found: Found[]): Promise<void> {
+    const { volume, removeFolder } = this.#options;
+    const names = await this.#census.names(folder);
+    if (names.length === 0 && depth > 0) await removeFolder(folder).catch(() => {});
+    if (depth < 3) {
+      const next = anyOf(names.filter(name => !name.startsWith('_')));
+      if (next !== undefined) await this.#descend(join(folder, next), depth + 1, found);
+      return;
     }
+    const folders: string[] = [];
+    for (const name of someOf(names, FILES)) {
+      if (name.endsWith('.epoch')) continue;
+      const path = join(folder, name);
+      const stats = await volume.stat(path).catch(() => undefined);
+      if (stats?.isDirectory()) folders.push(path);
+      else if (stats) found.push({ path, usedAt: Math.max(stats.mtimeMs, stats.atimeMs) });
+    }
+    const next = anyOf(folders);
+    if (next !== undefined) await this.#descend(next, depth + 1, found);
   }
 
-  async #scan(): Promise<void> {
-    let bytes = 0;
-    let looked = 0;
+  /** What was added while the census ran is not in it: it leaves out what is younger than its beginning. */
+  #count(): void {
     const before = this.#bytes;
-    const walk = async (folder: string): Promise<void> => {
-      for (const name of await this.#names(folder)) {
-        if (this.#stopped) return;
-        const path = join(folder, name);
-        const stats = await this.#options.volume.stat(path).catch(() => undefined);
-        if (!stats) continue;
-        if (++looked % SCAN_PAUSE_EVERY === 0) await new Promise(resolve => setTimeout(resolve, 5).unref());
-        if (stats.isDirectory()) await walk(path);
-        else bytes += allocated(stats.size);
-      }
-    };
-    await walk(join(this.#options.cacheDir, 'buckets'));
-    // What was added while the scan ran may have been seen by it, too: counting it twice errs on the safe side until the next scan.
-    this.#bytes = bytes + (this.#bytes - before);
-    this.#counted = true;
-    if (this.#bytes > this.#options.maxBytes) this.#evict();
-  }
-
-  async #names(folder: string): Promise<string[]> {
-    return this.#options.volume.readdir(folder).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return [];
-      throw error;
-    });
+    this.#counting ??= this.#census
+      .take(this.#options.now())
+      .then(bytes => {
+        if (bytes === undefined) return;
+        this.#bytes = Math.max(0, bytes + this.#bytes - before);
+        this.#countedAt = performance.now();
+        if (this.#excess > 0) this.#evict();
+      })
+      // The volume's own breaker reports it; the next look at the volume tries again.
+      .catch(() => {})
+      .finally(() => {
+        this.#counting = undefined;
+      });
   }
 
   async #lookAtVolume(): Promise<void> {
     try {
       const { bsize, blocks, bavail } = await this.#options.volume.statfs(this.#options.cacheDir);
-      const { minFree } = this.#options;
+      const { minFree, onProblem } = this.#options;
       const floor = 'percent' in minFree ? blocks * bsize * (minFree.percent / 100) : minFree.bytes;
-      const low = bavail * bsize < floor;
-      if (low !== this.#lowSpace)
-        this.#options.onProblem(
-          low ? 'the cache volume has less free space than cache.min_free_space; nothing new is stored' : undefined,
-        );
-      this.#lowSpace = low;
+      const was = this.#spare;
+      this.#spare = bavail * bsize - floor;
+      if (this.#spare < 0)
+        onProblem('the cache volume has less free space than cache.min_free_space; nothing new is stored');
+      else if (was < 0) onProblem(undefined);
+      this.#grant();
     } catch {
       // The volume's own breaker reports it.
     }
   }
+}
+
+function anyOf<T>(items: readonly T[]): T | undefined {
+  return items[Math.floor(Math.random() * items.length)];
+}
+
+/** At most `count` of the items, from a random one on. */
+function someOf<T>(items: readonly T[], count: number): T[] {
+  if (items.length <= count) return [...items];
+  const from = Math.floor(Math.random() * items.length);
+  return Array.from({ length: count }, (_, i) => items[(from + i) % items.length] as T);
 }

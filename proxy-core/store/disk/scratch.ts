@@ -71,8 +71,9 @@ export class Scratch {
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code === 'EPERM' || code === 'ENOTSUP' || code === 'EOPNOTSUPP' || code === 'ENOSYS' || code === 'EMLINK') {
-        await this.volume.rename(aside, path);
-        this.#onBytes(allocated(size));
+        const replaced = await this.volume.stat(path).then(allocatedBytes, () => 0);
+        await this.#inFolder(folder, () => this.volume.rename(aside, path));
+        this.#onBytes(allocated(size) - replaced);
         return;
       }
       if (code !== 'EEXIST') throw error;
