@@ -182,3 +182,24 @@ describe('a read that began before a write', () => {
     expect((await get()).body.equals(NEW)).toBe(true);
   });
 });
+
+it('a write is not forgotten when its object has left memory while an older read was running', async () => {
+  const place = await startPlace({ cache: { get_ttl: HOUR, metadata_cache: { max_entries: 1 } } });
+  const { get, client, origin } = place;
+  origin.put('data', 'k', OLD);
+  origin.put('data', 'other', 'other');
+  let open: () => void = () => undefined;
+  const gate = new Promise<void>(resolve => {
+    open = resolve;
+  });
+  const held = origin.faults.on({ key: 'k', method: 'GET', times: 1 }, { beforeHeaders: gate });
+  const older = get();
+  await held.struck;
+  await get({ key: 'other' });
+  await client.send({ method: 'PUT', body: NEW });
+  await get({ key: 'other' });
+  open();
+  await older;
+  expect((await get()).body.equals(NEW)).toBe(true);
+  expect((await get()).body.equals(NEW)).toBe(true);
+});
