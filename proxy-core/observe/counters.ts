@@ -17,8 +17,6 @@ export class Counters {
   s3_requests = 0;
   active_requests = 0;
   active_connections = 0;
-  ram_hits = 0;
-  disk_hits = 0;
   disk_errors = 0;
   disk_corrupt = 0;
   disk_skipped = 0;

@@ -57,8 +57,6 @@ const TOTALS: Record<Exclude<Numbers<Counters>, Level | 'bypasses'>, string> = {
   bytes_to_clients: 'Body bytes sent to clients.',
   bytes_uploaded: 'Body bytes received from clients.',
   s3_requests: 'Requests sent to S3.',
-  ram_hits: 'Blocks found in memory.',
-  disk_hits: 'Blocks read from disk.',
   disk_errors: 'Disk operations that failed.',
   disk_corrupt: 'Cached data that failed its check and was dropped.',
   disk_skipped: 'Cache writes and reads given up because the disk was too slow or out of order.',

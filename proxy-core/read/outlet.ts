@@ -105,6 +105,8 @@ export class Outlet {
 
   /** Destroys the connection, so that the client sees that the answer is not complete. */
   cut(reason: string): void {
+    // A client that has left was not failed.
+    if (this.gone) return;
     this.#note.error ??= reason;
     this.#res.destroy();
   }

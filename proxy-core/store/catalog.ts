@@ -126,8 +126,13 @@ export class Catalog {
 
   /** S3 has contradicted the head: it is a candidate to ask about, whatever its stamp says. */
   distrust(entry: ObjectEntry): void {
+    const { head, headEpoch } = entry;
     entry.headEpoch = '!';
     entry.revision++;
+    if (!head || headEpoch === '!') return;
+    // On the volume, too: another process, or the next look of this one, would take the head for fresh again.
+    const stale = encodeStamp({ validatedAt: 0, epoch: headEpoch }, head.version);
+    void this.#options.scratch.overwrite(entry.paths.head, Buffer.from(stale, 'latin1')).catch(() => {});
   }
 
   /** S3 says the object is gone: its head goes, and its bytes. */

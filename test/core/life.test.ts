@@ -110,6 +110,21 @@ describe('a start', () => {
 });
 
 describe('numbers', () => {
+  it('count a cut answer as an error, and a client that left as none', async () => {
+    const place = await startPlace();
+    place.origin.put('data', 'k', body);
+    const leaving = await place.client.begin();
+    await bytesOf(leaving, MIB);
+    leaving.destroy();
+    await eventually(() => place.core.status().counters.misses === 1);
+    expect(place.core.status().counters.errors).toBe(0);
+    place.origin.put('data', 'other', body);
+    place.origin.faults.on({ key: 'other' }, { cutAfter: 0 });
+    await place.get({ key: 'other' });
+    await eventually(() => place.core.status().counters.misses === 2);
+    expect(place.core.status().counters.errors).toBe(1);
+  });
+
   it('tell hits, misses and bytes as they were', async () => {
     const place = await startPlace({ cache: { get_ttl: HOUR, head_ttl: HOUR } });
     place.origin.put('data', 'k', generatedBody(100_000));

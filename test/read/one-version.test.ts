@@ -45,6 +45,21 @@ describe('an object overwritten behind the cache', () => {
     expect(isSecond(again.body)).toBe(true);
   });
 
+  it('is cut once, and not again and again, where another proxy uses the directory, too', async () => {
+    const { get, origin, cacheDir, another } = await placeWith();
+    await another();
+    await get({ range: `bytes=0-${9 * MIB - 1}` });
+    await eventually(async () => (await filesUnder(`${cacheDir}/buckets`)).length === 3);
+    origin.put('data', 'k', second);
+    expect((await get()).complete).toBe(false);
+    // What is known is read again from the volume.
+    const at = performance.now();
+    await eventually(() => performance.now() - at > 1500);
+    const again = await get();
+    expect(again.complete).toBe(true);
+    expect(isSecond(again.body)).toBe(true);
+  });
+
   it('is found out before the answer begins at ttl 0, where the missing bytes are near the start or far', async () => {
     for (const start of [100, 9 * MIB]) {
       const { get, origin } = await placeWith(0);
