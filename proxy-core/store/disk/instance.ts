@@ -5,6 +5,8 @@ import type { Volume } from './volume.ts';
 const BEAT = 1000;
 /** A process whose heartbeat has not moved for this long of our own monotonic clock is dead (design section 10). */
 const DEAD_AFTER = 60_000;
+/** Beats between two looks for half-written files that nobody owns. */
+const SWEEP_EVERY = 60;
 
 interface Other {
   beat: string;
@@ -27,6 +29,8 @@ export class Instance {
   #alone = false;
   #timer: NodeJS.Timeout | undefined;
   #beating: Promise<void> | undefined;
+  /** Folders below `tmp/` without an instance, as of the last sweep. */
+  #orphans = new Set<string>();
 
   constructor(options: {
     volume: Volume;
@@ -40,20 +44,10 @@ export class Instance {
     this.#facts = options.facts;
   }
 
-  /** Writes the first heartbeat, so that others know of this process before it serves anything. */
+  /** Writes the first heartbeat, so that others know of this process before it serves anything; goes on beating where that fails. */
   async start(): Promise<void> {
-    await this.#volume.mkdir(this.#folder, this.#mode.folder);
-    await this.#tick();
-    this.#timer = setInterval(() => {
-      this.#beating ??= this.#tick()
-        .catch(() => {
-          // The volume is not answering: nothing is known about others.
-          this.#alone = false;
-        })
-        .finally(() => {
-          this.#beating = undefined;
-        });
-    }, BEAT).unref();
+    this.#timer = setInterval(() => void this.#beatOnce().catch(() => {}), BEAT).unref();
+    await this.#beatOnce();
   }
 
   /** Milliseconds to add to our clock to get the volume's. */
@@ -68,6 +62,7 @@ export class Instance {
 
   async stop(): Promise<void> {
     clearInterval(this.#timer);
+    await this.#beating?.catch(() => {});
     await this.#volume.unlink(this.#file).catch(() => {});
   }
 
@@ -75,19 +70,34 @@ export class Instance {
     return join(this.#folder, `${this.id}.json`);
   }
 
+  #beatOnce(): Promise<void> {
+    this.#beating ??= this.#tick()
+      .catch(error => {
+        // The volume is not answering: nothing is known about others.
+        this.#alone = false;
+        throw error;
+      })
+      .finally(() => {
+        this.#beating = undefined;
+      });
+    return this.#beating;
+  }
+
   async #tick(): Promise<void> {
     this.#beat++;
+    const facts = `${JSON.stringify({ beat: this.#beat, pid: process.pid, ...this.#facts() })}\n`;
     const before = Date.now();
-    await this.#volume.writeFile(
-      this.#file,
-      `${JSON.stringify({ beat: this.#beat, pid: process.pid, ...this.#facts() })}\n`,
-      this.#mode.file,
-    );
+    await this.#volume.writeFile(this.#file, facts, this.#mode.file).catch(async error => {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      await this.#volume.mkdir(this.#folder, this.#mode.folder);
+      await this.#volume.writeFile(this.#file, facts, this.#mode.file);
+    });
     const after = Date.now();
     const { mtimeMs } = await this.#volume.stat(this.#file);
     // Within the time the write took the clocks can't be told apart.
     this.#offset = mtimeMs < before - 20 || mtimeMs > after + 20 ? mtimeMs - (before + after) / 2 : 0;
     await this.#lookAround();
+    if (this.#beat % SWEEP_EVERY === 1) await this.#sweep();
   }
 
   async #lookAround(): Promise<void> {
@@ -111,5 +121,18 @@ export class Instance {
       }
     }
     this.#alone = this.#others.size === 0;
+  }
+
+  /** What is below `tmp/` belongs to an instance; where none has shown itself from one sweep to the next, its owner has ended. */
+  async #sweep(): Promise<void> {
+    const tmp = join(this.#folder, '..', 'tmp');
+    const owned = await this.#volume.readdir(tmp).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return [];
+      throw error;
+    });
+    const owners = new Set(await this.#volume.readdir(this.#folder));
+    const orphans = new Set(owned.filter(name => name !== this.id && !owners.has(`${name}.json`)));
+    for (const name of orphans) if (this.#orphans.has(name)) await this.#volume.remove(join(tmp, name)).catch(() => {});
+    this.#orphans = orphans;
   }
 }

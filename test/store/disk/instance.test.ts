@@ -1,0 +1,142 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it, vi } from 'vitest';
+import { Instance } from '../../../proxy-core/store/disk/instance.ts';
+import { DiskUnavailable, Volume } from '../../../proxy-core/store/disk/volume.ts';
+import { afterTest, tempFolder, until } from '../helpers.ts';
+
+function create(cacheDir: string, volume = new Volume({ deadline: 5000 })): Instance {
+  const instance = new Instance({
+    volume,
+    cacheDir,
+    modes: { file: 0o600, folder: 0o700 },
+    facts: () => ({ bytes: 42 }),
+  });
+  afterTest(() => instance.stop());
+  return instance;
+}
+
+const filesOf = (cacheDir: string) => readdirSync(join(cacheDir, 'instances'));
+
+describe('an instance', () => {
+  it('shows itself by a file whose counter moves, and takes it away when it stops', async () => {
+    const folder = tempFolder();
+    const instance = create(folder);
+    await instance.start();
+    const file = join(folder, 'instances', `${instance.id}.json`);
+    const read = () => JSON.parse(readFileSync(file, 'utf8') || '{}') as { beat?: number };
+    expect(read()).toEqual({ beat: 1, pid: process.pid, bytes: 42 });
+    await until(() => (read().beat ?? 0) > 1);
+    await instance.stop();
+    expect(filesOf(folder)).toEqual([]);
+  });
+
+  it('leaves no file behind when it stops in the middle of a beat', async () => {
+    const folder = tempFolder();
+    const volume = new Volume({ deadline: 5000 });
+    const instance = create(folder, volume);
+    await instance.start();
+    const real = volume.writeFile.bind(volume);
+    let goOn: (() => void) | undefined;
+    vi.spyOn(volume, 'writeFile').mockImplementation(async (...args) => {
+      await new Promise<void>(resolve => {
+        goOn = resolve;
+      });
+      return real(...args);
+    });
+    await until(() => goOn);
+    const stopping = instance.stop();
+    goOn?.();
+    await stopping;
+    expect(filesOf(folder)).toEqual([]);
+  });
+
+  it('is alone until another shows itself, and again when that one has stopped', async () => {
+    const folder = tempFolder();
+    const first = create(folder);
+    expect(first.alone).toBe(false);
+    await first.start();
+    expect(first.alone).toBe(true);
+    const second = create(folder);
+    await second.start();
+    expect(second.alone).toBe(false);
+    await until(() => !first.alone);
+    await second.stop();
+    await until(() => first.alone);
+  });
+
+  it('takes another for dead when its counter has not moved for a minute, and sweeps up after it', async () => {
+    const folder = tempFolder();
+    mkdirSync(join(folder, 'instances'));
+    mkdirSync(join(folder, 'tmp', 'dead'), { recursive: true });
+    writeFileSync(join(folder, 'tmp', 'dead', '1'), 'half-written');
+    writeFileSync(join(folder, 'instances', 'dead.json'), '{"beat":7,"pid":1}');
+    const [instance, living] = [create(folder), create(folder)];
+    await Promise.all([instance.start(), living.start()]);
+    const [real, began] = [performance.now.bind(performance), performance.now()];
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => began + 55_000 + (real() - began));
+    afterTest(() => clock.mockRestore());
+    await until(() => /"beat":[3-9]/.test(readFileSync(join(folder, 'instances', `${instance.id}.json`), 'utf8')));
+    expect(existsSync(join(folder, 'instances', 'dead.json'))).toBe(true);
+    clock.mockImplementation(() => began + 61_000 + (real() - began));
+    await until(() => !existsSync(join(folder, 'tmp', 'dead')));
+    expect(filesOf(folder).sort()).toEqual([`${instance.id}.json`, `${living.id}.json`].sort());
+    expect(instance.alone).toBe(false);
+  });
+
+  it('sweeps up half-written files that no instance owns, once it has seen them for a minute', async () => {
+    const folder = tempFolder();
+    for (const name of ['orphan', 'owned']) mkdirSync(join(folder, 'tmp', name), { recursive: true });
+    mkdirSync(join(folder, 'instances'));
+    writeFileSync(join(folder, 'instances', 'owned.json'), '{"beat":7,"pid":1}');
+    const beats = vi.spyOn(globalThis, 'setInterval');
+    const instance = create(folder);
+    await instance.start();
+    const beat = beats.mock.calls.find(([, every]) => every === 1000)?.[0] as () => void;
+    beats.mockRestore();
+    const file = join(folder, 'instances', `${instance.id}.json`);
+    expect(readdirSync(join(folder, 'tmp')).sort()).toEqual(['orphan', 'owned']);
+    await until(() => {
+      beat();
+      return !existsSync(join(folder, 'tmp', 'orphan'));
+    });
+    await until(() => Number(/"beat":(\d+)/.exec(readFileSync(file, 'utf8'))?.[1]) >= 61);
+    expect(readdirSync(join(folder, 'tmp'))).toEqual(['owned']);
+  });
+
+  it('knows nothing of others, and so is not alone, while the volume does not answer', async () => {
+    const volume = new Volume({ deadline: 5000 });
+    const instance = create(tempFolder(), volume);
+    await instance.start();
+    expect(instance.alone).toBe(true);
+    const broken = vi.spyOn(volume, 'readdir').mockRejectedValue(new DiskUnavailable('not answering'));
+    await until(() => !instance.alone);
+    broken.mockRestore();
+    await until(() => instance.alone);
+  });
+
+  it('shows itself as soon as it can when the volume did not answer at its start', async () => {
+    const folder = tempFolder();
+    const volume = new Volume({ deadline: 5000 });
+    const broken = vi.spyOn(volume, 'writeFile').mockRejectedValue(new DiskUnavailable('not answering'));
+    const instance = create(folder, volume);
+    await expect(instance.start()).rejects.toBeInstanceOf(DiskUnavailable);
+    broken.mockRestore();
+    await until(() => instance.alone && filesOf(folder).length === 1);
+  });
+
+  it('learns how far the volume’s clock is from its own, and takes a difference too small to tell for none', async () => {
+    const volume = new Volume({ deadline: 5000 });
+    const instance = create(tempFolder(), volume);
+    await instance.start();
+    expect(instance.clockOffset).toBe(0);
+    const real = volume.stat.bind(volume);
+    const skewed = vi
+      .spyOn(volume, 'stat')
+      .mockImplementation(async path => Object.assign(await real(path), { mtimeMs: Date.now() - 3_600_000 }));
+    await until(() => instance.clockOffset !== 0);
+    expect(Math.abs(instance.clockOffset + 3_600_000)).toBeLessThan(1000);
+    skewed.mockRestore();
+    await until(() => instance.clockOffset === 0);
+  });
+});
