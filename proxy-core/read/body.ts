@@ -21,6 +21,8 @@ export interface BodyContext {
   readonly note: Note;
   /** Starts a fetch of what is missing of this version from the span's first byte on. Undefined when it can't be asked for. */
   fetchGap(missing: Span): Flight | undefined;
+  /** Called before each piece with what is left: the last moment to ask S3 for what is missing of it. */
+  beforePiece(left: Span): void;
 }
 
 /**
@@ -42,6 +44,7 @@ export async function sendBody(context: BodyContext, span: Span, first?: FlightR
       await room;
       continue;
     }
+    context.beforePiece({ start: at, end: span.end });
     const sent = ahead ? 0 : fromRam(context, at, span.end);
     if (sent > 0) {
       at += sent;

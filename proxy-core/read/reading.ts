@@ -21,6 +21,8 @@ export interface ReadingParts {
 
 /** How often a reader waits for somebody else's answer before it asks by itself. */
 const WAITS = 2;
+/** Before its signature ends, a request for all that is still missing is opened, ms. */
+const LAST_MINUTE = 60_000;
 
 /** One read that needs more than a look into memory: the disk, other readers' flights, or S3. */
 export class Reading {
@@ -33,6 +35,8 @@ export class Reading {
   /** The object's epoch before S3 is asked: what is learnt belongs to it. */
   #epoch = '';
   #waits = 0;
+  /** Keeps a fetch open that the signature could not begin any more (design section 3, rule 9). */
+  #held: FlightReader | undefined;
   /** What S3 answered to this browser, for an answer whose body comes from the cache. */
   #cors: readonly string[] = [];
 
@@ -106,7 +110,7 @@ export class Reading {
     else this.#out.begin(status, undefined, headers, length);
   }
 
-  #sendBody(head: Head, span: Span, first?: FlightReader): Promise<void> {
+  async #sendBody(head: Head, span: Span, first?: FlightReader): Promise<void> {
     const context: BodyContext = {
       store: this.#store,
       flights: this.#fetches.flights,
@@ -117,8 +121,24 @@ export class Reading {
       out: this.#out,
       note: this.#request.note,
       fetchGap: missing => this.#gap(head, missing),
+      beforePiece: left => this.#holdRest(head, left),
     };
-    return sendBody(context, span, first);
+    try {
+      await sendBody(context, span, first);
+    } finally {
+      this.#held?.leave();
+    }
+  }
+
+  /** A slow client may want bytes after the signature's end: they have to be covered by a request opened before it. */
+  #holdRest(head: Head, left: Span): void {
+    const { expiresAt } = this.#request.signature;
+    if (this.#held || expiresAt === undefined || Date.now() < expiresAt - LAST_MINUTE) return;
+    const start = this.#fetches.firstMissing(this.#entry, head, this.#epoch, left);
+    if (start !== undefined)
+      this.#held = this.#fetches
+        .gap(this.#request, this.#entry, head, this.#epoch, { start, end: left.end })
+        ?.join(start);
   }
 
   /** Starts the fetch of what is missing of `span` from its first byte on. */

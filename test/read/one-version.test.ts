@@ -155,6 +155,26 @@ describe('a body that S3 does not finish', () => {
   });
 });
 
+describe('a signature that ends while a slow client reads', () => {
+  it('has covered the bytes that were still missing by then', async () => {
+    const { client, get, cacheDir, count } = await placeWith();
+    await get({ range: `bytes=0-${9 * MIB - 1}` });
+    await get({ range: `bytes=${14 * MIB}-${16 * MIB - 1}` });
+    await eventually(async () => (await filesUnder(`${cacheDir}/buckets`)).length === 4);
+    const ask = { expires: 2, at: Date.now() };
+    const seen = await count(async () => {
+      const response = await client.begin(ask);
+      const start = await bytesOf(response, MIB);
+      await eventually(() => Date.now() > ask.at + 2500);
+      const rest = await collect(response);
+      expect(rest.complete).toBe(true);
+      expect(isFirst(Buffer.concat([start, rest.body]))).toBe(true);
+    });
+    expect(seen.requests).toBeLessThanOrEqual(2);
+    expect((await get(ask)).status).toBe(403);
+  });
+});
+
 describe('a client that leaves in the middle', () => {
   it('leaves what came in the store, ends the transfer, and later reads are right', async () => {
     const { client, get, origin, count } = await placeWith();
