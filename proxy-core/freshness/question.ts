@@ -37,14 +37,11 @@ export function questionFor(
     facts.ifMatch === undefined || facts.ifMatch.trim() === head.etag || `"${facts.ifMatch.trim()}"` === head.etag;
   if (others !== undefined || !ifMatchIsOurs || isSigned(signature, 'if-none-match'))
     return { headers, how: 'as_it_came' };
-  if (
-    method === 'GET' &&
-    isKms(head) &&
-    head.length > 0 &&
-    !isSigned(signature, 'range') &&
-    !isSigned(signature, 'if-match')
-  ) {
-    return { headers: setHeader(setHeader(headers, 'Range', 'bytes=0-0'), 'If-Match', head.etag), how: 'one_byte' };
+  const asked = facts.ifMatch !== undefined;
+  const mayAsk = asked || !isSigned(signature, 'if-match');
+  if (method === 'GET' && isKms(head) && head.length > 0 && !isSigned(signature, 'range') && mayAsk) {
+    const oneByte = setHeader(headers, 'Range', 'bytes=0-0');
+    return { headers: asked ? oneByte : setHeader(oneByte, 'If-Match', head.etag), how: 'one_byte' };
   }
   return { headers: setHeader(headers, 'If-None-Match', head.etag), how: 'if_none_match' };
 }
@@ -64,12 +61,17 @@ export type Verdict =
 
 /** RFC 9110 section 15.4.5 and design section 5: which 304 (or one-byte 206) vouches for which head. */
 export function judge(question: Question, head: Head, status: number, headers: RawHeaders): Verdict {
-  const etag = headerValue(headers, 'etag');
   if (question.how === 'as_it_came') return 'answer';
-  const same = etag === head.etag || (etag === undefined && question.how === 'if_none_match' && status === 304);
-  const expected = question.how === 'if_none_match' ? status === 304 : status === 206 || status === 200;
-  if (!expected || !same)
-    return question.how === 'if_none_match' ? 'answer' : status < 400 || status === 412 ? 'rewritten' : 'answer';
+  const etag = headerValue(headers, 'etag');
+  if (question.how === 'if_none_match') {
+    if (status !== 304) return 'answer';
+    // A 304 that is about something else is none of the caller's: it asked for no such thing.
+    if (etag !== undefined && etag !== head.etag) return 'rewritten';
+  } else if ((status !== 206 && status !== 200) || etag !== head.etag) {
+    // What answers our own Range and If-Match is not for the caller (400: S3 takes no Range with partNumber); errors that
+    // would meet its request, too, are.
+    return status <= 400 || status === 412 || status === 416 ? 'rewritten' : 'answer';
+  }
   const lastModified = headerValue(headers, 'last-modified');
   const known = headerValue(head.headers, 'last-modified');
   return lastModified !== undefined && known !== undefined && lastModified !== known ? 'rewritten' : 'vouched';

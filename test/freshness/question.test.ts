@@ -1,0 +1,159 @@
+import { describe, expect, it } from 'vitest';
+import { judge, questionFor } from '../../proxy-core/freshness/index.ts';
+import { headerValue, type RawHeaders, readHeaderFacts, type SignatureFacts } from '../../proxy-core/request/index.ts';
+import { type Head, versionId } from '../../proxy-core/store/index.ts';
+
+const ETAG = '"current"';
+const LAST_MODIFIED = 'Sun, 22 Nov 2026 10:00:00 GMT';
+
+function head({ kms = false, length = 1000 }: { kms?: boolean; length?: number } = {}): Head {
+  return {
+    etag: ETAG,
+    length,
+    version: versionId(ETAG, length),
+    headers: [
+      'ETag',
+      ETAG,
+      'Last-Modified',
+      LAST_MODIFIED,
+      ...(kms ? ['x-amz-server-side-encryption', 'aws:kms:dsse'] : ['x-amz-server-side-encryption', 'AES256']),
+    ],
+    lastModified: Date.parse(LAST_MODIFIED),
+    checksumsKnown: false,
+  };
+}
+
+function signature(signedHeaders: readonly string[] | 'all'): SignatureFacts {
+  return {
+    scheme: 'sigv4',
+    presigned: false,
+    accessKeyId: 'AKIAEXAMPLE',
+    sessionToken: undefined,
+    signedHeaders: signedHeaders === 'all' ? 'all' : new Set(['host', ...signedHeaders]),
+    expiresAt: undefined,
+  };
+}
+
+const CONDITIONS: Record<string, RawHeaders> = {
+  none: [],
+  'If-Match equal': ['If-Match', ETAG],
+  'If-Match unquoted': ['If-Match', 'current'],
+  'If-Match other': ['If-Match', '"other"'],
+  'If-Match any': ['If-Match', '*'],
+  'If-Match list': ['If-Match', `${ETAG}, "other"`],
+  'If-None-Match equal': ['If-None-Match', ETAG],
+  'If-None-Match other': ['If-None-Match', '"other"'],
+  'If-Modified-Since': ['If-Modified-Since', LAST_MODIFIED],
+  'If-Unmodified-Since': ['If-Unmodified-Since', LAST_MODIFIED],
+  'If-Range': ['If-Range', ETAG, 'Range', 'bytes=0-9'],
+  'If-Match equal and If-None-Match': ['If-Match', ETAG, 'If-None-Match', '"other"'],
+};
+const OURS = new Set(['none', 'If-Match equal', 'If-Match unquoted']);
+const SIGNED: Record<string, readonly string[] | 'all'> = {
+  nothing: [],
+  'if-match': ['if-match'],
+  'if-none-match': ['if-none-match'],
+  range: ['range'],
+  'if-match and range': ['if-match', 'range'],
+  everything: 'all',
+};
+
+const matrix = Object.keys(CONDITIONS).flatMap(condition =>
+  Object.keys(SIGNED).flatMap(signed =>
+    [false, true].flatMap(kms => (['GET', 'HEAD'] as const).map(method => ({ condition, signed, kms, method }))),
+  ),
+);
+
+describe('S3 is asked about a candidate', () => {
+  it.each(matrix)(
+    '$method, condition: $condition, signed: $signed, kms: $kms',
+    ({ condition, signed, kms, method }) => {
+      const headers = ['Host', 's3.amazonaws.com', ...CONDITIONS[condition]!, 'X-Custom', 'a', 'X-Custom', 'b'];
+      const covered = SIGNED[signed]!;
+      const covers = (name: string) => covered === 'all' || covered.includes(name);
+      const question = questionFor(headers, readHeaderFacts(headers), signature(covered), method, head({ kms }));
+      if (!OURS.has(condition) || covers('if-none-match')) {
+        expect(question).toEqual({ headers, how: 'as_it_came' });
+        return;
+      }
+      const own = headerValue(headers, 'if-match');
+      const oneByte = kms && method === 'GET' && !covers('range') && (own !== undefined || !covers('if-match'));
+      expect(question.how).toBe(oneByte ? 'one_byte' : 'if_none_match');
+      const added = oneByte ? ['range', ...(own === undefined ? ['if-match'] : [])] : ['if-none-match'];
+      // Nothing the caller sent is changed, dropped or put in another order.
+      expect(question.headers.slice(0, headers.length)).toEqual(headers);
+      expect(
+        question.headers
+          .slice(headers.length)
+          .filter((_, i) => i % 2 === 0)
+          .map(name => name.toLowerCase()),
+      ).toEqual(added);
+      expect(headerValue(question.headers, oneByte ? 'range' : 'if-none-match')).toBe(oneByte ? 'bytes=0-0' : ETAG);
+      if (oneByte) expect(headerValue(question.headers, 'if-match')).toBe(own ?? ETAG);
+    },
+  );
+
+  it('by one byte in place of the caller’s own range, which is only a question', () => {
+    const headers = ['Host', 'x', 'Range', 'bytes=5-9', 'Accept', '*/*'];
+    const question = questionFor(headers, readHeaderFacts(headers), signature([]), 'GET', head({ kms: true }));
+    expect(question.how).toBe('one_byte');
+    expect(question.headers.filter((_, i) => question.headers[i - (i % 2)] === 'Range')).toEqual([
+      'Range',
+      'bytes=0-0',
+    ]);
+  });
+
+  it('with the caller’s own range as it is, where a 304 will do', () => {
+    const headers = ['Host', 'x', 'Range', 'bytes=5-9'];
+    const question = questionFor(headers, readHeaderFacts(headers), signature(['range']), 'GET', head());
+    expect(question).toEqual({ headers: [...headers, 'If-None-Match', ETAG], how: 'if_none_match' });
+  });
+
+  it('not by a byte of an object that has none', () => {
+    const question = questionFor([], readHeaderFacts([]), signature([]), 'GET', head({ kms: true, length: 0 }));
+    expect(question.how).toBe('if_none_match');
+  });
+});
+
+describe('what S3’s answer says of the candidate', () => {
+  const ETAGS = { same: ETAG, other: '"new"', weak: `W/${ETAG}`, missing: undefined };
+  const MODIFIED = { same: LAST_MODIFIED, other: 'Sun, 22 Nov 2026 11:00:00 GMT', missing: undefined };
+  const STATUSES = [200, 206, 301, 304, 307, 400, 403, 404, 412, 416, 500, 503];
+  const HOWS = ['if_none_match', 'one_byte', 'as_it_came'] as const;
+  const cases = HOWS.flatMap(how =>
+    STATUSES.flatMap(status =>
+      (Object.keys(ETAGS) as (keyof typeof ETAGS)[]).flatMap(etag =>
+        (Object.keys(MODIFIED) as (keyof typeof MODIFIED)[]).map(modified => ({ how, status, etag, modified })),
+      ),
+    ),
+  );
+
+  function expected({ how, status, etag, modified }: (typeof cases)[number]): string {
+    if (how === 'as_it_came') return 'answer';
+    const byDate = modified === 'other' ? 'rewritten' : 'vouched';
+    if (how === 'if_none_match') {
+      if (status !== 304) return 'answer';
+      return etag === 'same' || etag === 'missing' ? byDate : 'rewritten';
+    }
+    if (status === 200 || status === 206) return etag === 'same' ? byDate : 'rewritten';
+    return [301, 304, 307, 400, 412, 416].includes(status) ? 'rewritten' : 'answer';
+  }
+
+  it.each(cases)('$how, $status with ETag $etag and Last-Modified $modified', facts => {
+    const etag = ETAGS[facts.etag];
+    const modified = MODIFIED[facts.modified];
+    const headers = [
+      'x-amz-request-id',
+      '1',
+      ...(etag === undefined ? [] : ['ETag', etag]),
+      ...(modified === undefined ? [] : ['last-modified', modified]),
+    ];
+    expect(judge({ headers: [], how: facts.how }, head(), facts.status, headers)).toBe(expected(facts));
+  });
+
+  it('a 304 vouches for a head that doesn’t know when it was modified', () => {
+    const unknown = { ...head(), headers: ['ETag', ETAG], lastModified: undefined };
+    const answer = ['ETag', ETAG, 'Last-Modified', LAST_MODIFIED];
+    expect(judge({ headers: [], how: 'if_none_match' }, unknown, 304, answer)).toBe('vouched');
+  });
+});
