@@ -1,4 +1,4 @@
-import { accessSync, constants, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { accessSync, chmodSync, constants, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ObjectAddress, Span } from '../request/index.ts';
 import { Blocks } from './blocks.ts';
@@ -365,24 +365,34 @@ export class Store {
 function prepareFolder(cacheDir: string, modes: FileModes): void {
   const marker = join(cacheDir, 'cistern.json');
   try {
-    mkdirSync(cacheDir, { recursive: true, mode: modes.folder });
+    if (mkdirSync(cacheDir, { recursive: true, mode: modes.folder })) chmodSync(cacheDir, modes.folder);
     accessSync(cacheDir, constants.W_OK | constants.X_OK);
   } catch (error) {
     throw new Error(
       `cache.cache_dir: ${cacheDir} can't be written (${(error as Error).message}). Choose a folder that you may write to.`,
     );
   }
+  const format = formatOf(marker);
+  if (format === undefined) {
+    // Aside and renamed: a process that starts at the same time must not read half of it.
+    const aside = `${marker}.${process.pid}`;
+    writeFileSync(aside, `${JSON.stringify({ format: FORMAT, made: new Date().toISOString() })}\n`);
+    chmodSync(aside, modes.file);
+    renameSync(aside, marker);
+  } else if (format !== FORMAT) {
+    throw new Error(
+      `${marker}: the cache has format ${String(format)}, this version knows ${FORMAT}. Use another cache.cache_dir, or remove this folder to start afresh.`,
+    );
+  }
+}
+
+/** Undefined when there is no marker yet. */
+function formatOf(marker: string): unknown {
   try {
-    const { format } = JSON.parse(readFileSync(marker, 'utf8')) as { format?: unknown };
-    if (format !== FORMAT) {
-      throw new Error(
-        `${marker}: the cache has format ${String(format)}, this version knows ${FORMAT}. Use another cache.cache_dir, or remove this folder to start afresh.`,
-      );
-    }
+    return (JSON.parse(readFileSync(marker, 'utf8')) as { format?: unknown } | null)?.format ?? 'unknown';
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    writeFileSync(marker, `${JSON.stringify({ format: FORMAT, made: new Date().toISOString() })}\n`, {
-      mode: modes.file,
-    });
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if (error instanceof SyntaxError) return 'unknown';
+    throw error;
   }
 }

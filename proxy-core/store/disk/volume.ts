@@ -1,5 +1,5 @@
 import fs from 'node:fs';
-import { dirname, relative, sep } from 'node:path';
+import { dirname, join, relative, sep } from 'node:path';
 
 /** The disk did not do an operation in time, or is not being asked at the moment because it kept missing its deadline. */
 export class DiskUnavailable extends Error {
@@ -14,6 +14,9 @@ export interface VolumeOptions {
   /** Told when the breaker opens (`reason`) or closes (`undefined`). */
   readonly onState?: (reason: string | undefined) => void;
 }
+
+/** A mode that a usual umask would take something from, which mkdir and open are subject to. */
+const forOthers = (mode: number) => (mode & 0o077) !== 0;
 
 const MISSES_TO_OPEN = 3;
 const PROBE_EVERY = 2000;
@@ -107,12 +110,20 @@ export class Volume {
     });
   }
 
-  open(path: string, flags: string, mode?: number): Promise<number> {
-    return this.run<number>(
+  /** @param mode of a new file; where it lets others in, whatever the umask says */
+  async open(path: string, flags: string, mode = 0o600): Promise<number> {
+    const fd = await this.run<number>(
       done => fs.open(path, flags, mode, done),
-      fd => fd !== undefined && fs.close(fd, () => {}),
+      late => late !== undefined && fs.close(late, () => {}),
       path,
     );
+    try {
+      if (forOthers(mode)) await this.run<void>(done => fs.fchmod(fd, mode, done));
+      return fd;
+    } catch (error) {
+      this.close(fd).catch(() => {});
+      throw error;
+    }
   }
 
   /** A file that can't be closed now is closed when the volume answers again. */
@@ -153,8 +164,9 @@ export class Volume {
     return this.run<Buffer>(done => fs.readFile(path, done), undefined, path);
   }
 
-  writeFile(path: string, data: Buffer | string, mode: number): Promise<void> {
-    return this.run<void>(done => fs.writeFile(path, data, { mode }, done), undefined, path);
+  async writeFile(path: string, data: Buffer | string, mode: number): Promise<void> {
+    await this.run<void>(done => fs.writeFile(path, data, { mode }, done), undefined, path);
+    if (forOthers(mode)) await this.#chmod(path, mode);
   }
 
   readdir(path: string): Promise<string[]> {
@@ -188,7 +200,15 @@ export class Volume {
   /** Makes the folder and those above it; returns how many were made. */
   async mkdir(path: string, mode: number): Promise<number> {
     const first = await this.run<string | undefined>(done => fs.mkdir(path, { recursive: true, mode }, done));
-    return first === undefined ? 0 : relative(dirname(first), path).split(sep).length;
+    if (first === undefined) return 0;
+    const made = relative(dirname(first), path).split(sep);
+    if (forOthers(mode))
+      for (let i = 1; i <= made.length; i++) await this.#chmod(join(dirname(first), ...made.slice(0, i)), mode);
+    return made.length;
+  }
+
+  #chmod(path: string, mode: number): Promise<void> {
+    return this.run<void>(done => fs.chmod(path, mode, done), undefined, path);
   }
 
   rmdir(path: string): Promise<void> {
