@@ -1,4 +1,7 @@
+import { execFileSync } from 'node:child_process';
+import { closeSync, constants, openSync } from 'node:fs';
 import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { CAROL, generatedBody } from '../origin/index.ts';
 import { eventually, filesUnder, MIB, type Place, type PlaceOptions, startPlace } from '../read/helpers.ts';
@@ -128,23 +131,15 @@ describe('each setting of the cache shows from outside:', () => {
   it('file_mode decides who else may read the files', async () => {
     for (const [file_mode, file, folder] of [
       ['private', 0o600, 0o700],
-      ['shared', 0o660, 0o770],
+      ['shared', 0o660, 0o2770],
     ] as const) {
       const place = await placeWith({ file_mode });
       await place.get();
       await eventually(async () => (await extents(place)).length > 0);
-      for (const path of await filesUnder(`${place.cacheDir}/buckets`)) {
-        const found = await stat(path);
-        // What the process's umask takes away is its user's business.
-        expect(found.mode & 0o777 & ~process.umask()).toBe(file & ~process.umask());
-      }
-      expect(
-        (
-          await stat(`${place.cacheDir}/buckets/data@${place.origin.address.replace(':', '%3a')}`).catch(() =>
-            stat(`${place.cacheDir}/buckets`),
-          )
-        ).mode & 0o700,
-      ).toBe(folder & 0o700);
+      const mode = async (path: string) => ((await stat(path)).mode & 0o7777).toString(8);
+      for (const path of await filesUnder(`${place.cacheDir}/buckets`)) expect(await mode(path)).toBe(file.toString(8));
+      for (const path of [`${place.cacheDir}/buckets`, dirname((await extents(place))[0]!)])
+        expect(await mode(path), path).toBe(folder.toString(8));
     }
   });
 
@@ -190,16 +185,39 @@ describe('each setting of the cache shows from outside:', () => {
     expect(await sizeWith({ threshold: 10 * MIB })).toBeGreaterThan(320_000);
   });
 
-  it('stored compressed or not, disk_timeout and memory_budget as small as they get, bytes are right', async () => {
-    const body = generatedBody(20 * MIB);
-    for (const cache of [{ disk_timeout: 10 }, { memory_budget: MIB }]) {
-      const place = await placeWith(cache, 20 * MIB);
-      for (let i = 0; i < 3; i++) {
-        const answers = await Promise.all([place.get(), place.get({ range: `bytes=${7 * MIB}-` }), place.get()]);
-        expect(answers.map(answer => answer.complete)).toEqual([true, true, true]);
-        expect(answers[0]!.body.equals(body.read(0, 20 * MIB))).toBe(true);
-        expect(answers[1]!.body.equals(body.read(7 * MIB, 20 * MIB))).toBe(true);
-      }
+  it('memory_budget, used up, lets reads go through unkept, and right', async () => {
+    const body = generatedBody(9 * MIB).read(0, 9 * MIB);
+    for (const [memory_budget, skips] of [
+      [256 * MIB, false],
+      [MIB, true],
+    ] as const) {
+      const place = await placeWith({ memory_budget });
+      const keys = Array.from({ length: 8 }, (_, i) => `k${i}`);
+      for (const key of keys) place.origin.put('data', key, generatedBody(9 * MIB));
+      for (const answer of await Promise.all(keys.map(key => place.get({ key }))))
+        expect([answer.complete, answer.body.equals(body)]).toEqual([true, true]);
+      expect(place.core.status().counters.disk_skipped > 0, String(memory_budget)).toBe(skips);
+    }
+  });
+
+  it('disk_timeout is how long a file that hangs holds a read up', async () => {
+    for (const disk_timeout of [100, 1500]) {
+      const place = await placeWith({ disk_timeout, ram_cache_enabled: false });
+      await place.get();
+      await eventually(async () => (await filesUnder(`${place.cacheDir}/buckets`)).length === 2);
+      await place.core.stop();
+      const [extent] = await extents(place);
+      await rm(extent!);
+      execFileSync('mkfifo', [extent!]);
+      const { client, core } = await place.another();
+      const begun = performance.now();
+      expect((await client.send()).body.equals(generatedBody(200_000).read(0, 200_000))).toBe(true);
+      const took = performance.now() - begun;
+      expect(took).toBeGreaterThan(disk_timeout * 0.9);
+      expect(took).toBeLessThan(disk_timeout + 1000);
+      const writer = openSync(extent!, constants.O_RDWR | constants.O_NONBLOCK);
+      await core.stop();
+      closeSync(writer);
     }
   });
 });
