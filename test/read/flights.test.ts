@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { generatedBody } from '../origin/index.ts';
-import { type Answer, bytesOf, collect, hash, MIB, type Place, startPlace } from './helpers.ts';
+import { type Answer, bytesOf, collect, eventually, hash, MIB, type Place, startPlace } from './helpers.ts';
 
 const HOUR = 3_600_000;
 const SIZE = 20 * MIB;
@@ -124,14 +124,14 @@ describe('a reader that joins', () => {
 describe('a leader that leaves', () => {
   it('before the answer or in the middle of it leaves the others theirs', async () => {
     for (const fault of [{ beforeHeaders: 200 }, { stallAfter: 6 * MIB }]) {
-      const { client, get, origin, count } = await placeWith();
+      const { client, core, get, origin, count } = await placeWith();
       const set = origin.faults.on({ key: 'k', times: 1 }, fault);
       const seen = await count(async () => {
         const leader = client.start();
         leader.on('error', () => {});
         await set.struck;
         const others = Array.from({ length: 5 }, () => get());
-        await new Promise(resolve => setImmediate(resolve));
+        await eventually(() => core.status().counters.active_requests === 6);
         leader.destroy();
         set.release();
         expectWhole(await Promise.all(others));
