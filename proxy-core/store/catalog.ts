@@ -19,8 +19,6 @@ export interface CatalogOptions {
   readonly scratch: Scratch;
   /** Objects whose heads are kept in memory. */
   readonly maxEntries: number;
-  /** Now on the volume's clock, ms. */
-  readonly now: () => number;
   /** True when no other process uses the volume, so that what is in memory can't have been overtaken. */
   readonly alone: () => boolean;
   readonly onCorrupt: (path: string) => void;

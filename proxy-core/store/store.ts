@@ -106,7 +106,6 @@ export class Store {
       cacheDir: options.cacheDir,
       scratch: this.#scratch,
       maxEntries: options.maxHeads,
-      now: () => this.now(),
       alone: () => this.#instance.alone,
       onCorrupt: () => options.counters.disk_corrupt++,
       onProblem: message => options.onProblem('epochs', message),
