@@ -169,6 +169,16 @@ describe('spellings of one object', () => {
     expect((await get()).header('content-type')).toBe('binary/octet-stream');
   });
 
+  it('a read that expects 100-continue, signed or not, is relayed: S3 answers it', async () => {
+    const { get, direct } = await place();
+    const body = (await direct.send()).body;
+    for (const unsigned of [[], ['expect']]) {
+      const answer = await get({ headers: ['Expect', '100-continue'], unsigned });
+      expect([answer.status, answer.header('x-cache')]).toEqual([200, 'BYPASS']);
+      expect(answer.body.equals(body)).toBe(true);
+    }
+  });
+
   it('an expired presigned URL gets the answer of S3, never a cached body', async () => {
     const { get } = await place();
     const ask = { expires: 60, at: Date.now() - 120_000, who: ALICE };
