@@ -6,11 +6,15 @@
 // Only synchronous fs here: libuv's thread pool must not be used before cistern.cjs has set its size.
 const { existsSync, readFileSync } = require('node:fs');
 const { join } = require('node:path');
-const { spawn } = require('node:child_process');
+const { spawn, spawnSync } = require('node:child_process');
 
 const checkout = join(__dirname, '..');
 // An app that ends this soon has not started: no sandbox, no such display, a library that is missing.
 const SOON_MS = 10_000;
+
+// One command, not two joined by the shell: then npm's signals reach this process.
+const built = spawnSync(process.execPath, [join(checkout, 'scripts', 'build.mjs')], { stdio: 'inherit' });
+if (built.status !== 0) process.exit(built.status ?? 1);
 
 const args = process.argv.slice(2);
 const config = configFile(args);

@@ -149,6 +149,14 @@ class HttpForwardProxy implements ForwardProxy {
     onClose: (this: ServerResponse) => void,
   ): void {
     const connection = (req.socket as Tracked)[STATE]!;
+    const { res: before } = connection;
+    if (before) {
+      // Pipelined: one after the other, so that a read behind a write sees what was written (RFC 9112 section 9.3.2).
+      before.once('close', () => {
+        if (!req.socket.destroyed) this.#take(req, res, expectsContinue, onClose);
+      });
+      return;
+    }
     const method = req.method!;
     const found = intake(method, req.url!, req.rawHeaders, req.httpVersionMinor, connection.tunnelHost);
     if (this.#stopping) res.shouldKeepAlive = false;

@@ -109,7 +109,7 @@ describeWith(['Electron', 'Xvfb', 'curl'], 'the desktop app', () => {
     await app.evaluate(({ app }) => app.quit()).catch(() => undefined);
     expect(await ended).toEqual([0, null]);
     // Ended, but for its new parent's taking note of it
-    await expect.poll(() => runs(core)).toBe(false);
+    await expect.poll(() => runs(core), { timeout: 10_000 }).toBe(false);
     await expect(setting.curl('report.csv')).rejects.toThrow();
   });
 

@@ -66,6 +66,20 @@ test('pipelined requests are answered in order', async () => {
   expect(text.match(/\n\/\d/g)).toEqual(['\n/1', '\n/2', '\n/3']);
 });
 
+test('a pipelined request goes out only when the one before it has been answered', async () => {
+  const answers: (() => void)[] = [];
+  const { client, host, origin } = await start(socket => answers.push(() => socket.write(OK)));
+  const request = (method: string, path: string) =>
+    `${method} ${path} HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 0\r\n\r\n`;
+  client.send(request('PUT', '/k') + request('GET', '/k'));
+  await expect.poll(() => answers.length).toBe(1);
+  expect(origin.heads.map(head => head.split(' ')[0])).toEqual(['PUT']);
+  answers[0]!();
+  await expect.poll(() => answers.length).toBe(2);
+  answers[1]!();
+  await client.until(({ text }) => text.split('hi').length === 3);
+});
+
 test('an upload with Content-Length arrives byte for byte', async () => {
   const body = Buffer.alloc(3 << 20, 'abcdefg');
   let got = 0;

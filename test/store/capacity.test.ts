@@ -144,6 +144,25 @@ describe('eviction', () => {
     expect(readdirSync(join(folder, 'buckets', 'data')).length).toBeLessThan(before);
   });
 
+  it('takes epochs without a head once they are old, and says so when only young ones are left', async () => {
+    const folder = tempFolder();
+    const made = await openStore(folder);
+    await made.store.moveOn(Array.from({ length: 60 }, (_, i) => address(`k${i}`)));
+    await made.close();
+    const epochs = () => filesIn(join(folder, 'buckets')).filter(path => path.endsWith('.epoch'));
+    expect(epochs()).toHaveLength(60);
+    const full = await openStore(folder, { maxDiskBytes: MIB / 4 });
+    await until(() => [...full.problems.values()].some(text => text.includes('records of recent writes')));
+    expect(epochs()).toHaveLength(60);
+    await full.close();
+    const longAgo = new Date(Date.now() - 16 * 60_000);
+    for (const path of epochs()) utimesSync(path, longAgo, longAgo);
+    const later = await openStore(folder, { maxDiskBytes: MIB / 4 });
+    await until(() => diskUsage(join(folder, 'buckets')) <= MIB / 4);
+    expect(epochs().length).toBeLessThan(60);
+    await until(() => later.problems.size === 0);
+  });
+
   it('that fails is shown and tried again later, without a busy loop', async () => {
     const volume = new Volume({ deadline: 5000 });
     const folder = tempFolder();

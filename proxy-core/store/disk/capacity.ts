@@ -26,6 +26,10 @@ const LOW_WATER = 0.95;
 /** Folders looked at for one choice of victims, and files in each; the oldest quarter goes first. */
 const SAMPLE = 12;
 const FILES = 64;
+/** An epoch without a head is forgotten after this long: no read that began before the write is still unanswered, ms. */
+const EPOCH_KEPT = 15 * 60_000;
+/** After a search that found nothing to remove, ms. */
+const REST = 60_000;
 /** Samples without a file in them after which less is there than was counted. */
 const BARREN = 20;
 const LOOK_EVERY = 2000;
@@ -55,6 +59,9 @@ export class Capacity {
   #evicting: Promise<void> | undefined;
   #counting: Promise<void> | undefined;
   #countedAt = Number.NEGATIVE_INFINITY;
+  /** The last search found nothing to remove; the census that follows says whether too much was counted. */
+  #barren = false;
+  #restUntil = Number.NEGATIVE_INFINITY;
   /** What the volume has free above its floor, as last seen, less what was added since. */
   #spare = Number.POSITIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
@@ -162,9 +169,11 @@ export class Capacity {
   }
 
   #evict(): void {
-    if (this.#stopped) return;
+    if (this.#stopped || performance.now() < this.#restUntil) return;
     this.#evicting ??= this.#evictDown()
-      .then(() => this.#options.onProblem(undefined))
+      .then(made => {
+        if (made) this.#options.onProblem(undefined);
+      })
       // Tried again at the next look at the volume, not at once: it would fail at once, too.
       .catch(error => this.#options.onProblem(`room could not be made in the cache: ${(error as Error).message}`))
       .finally(() => {
@@ -172,15 +181,17 @@ export class Capacity {
       });
   }
 
-  async #evictDown(): Promise<void> {
+  /** False when there is nothing to remove, or less is there than was counted. */
+  async #evictDown(): Promise<boolean> {
     const target = this.#bytes - this.#excess;
     let barren = 0;
     while (this.#bytes > target && !this.#stopped) {
       const found = await this.#sample();
       barren = found.length === 0 ? barren + 1 : 0;
       if (barren >= BARREN) {
+        this.#barren = true;
         this.#count();
-        return;
+        return false;
       }
       found.sort((a, b) => a.usedAt - b.usedAt);
       for (const { path } of found.slice(0, Math.ceil(found.length / 4))) {
@@ -190,6 +201,7 @@ export class Capacity {
         });
       }
     }
+    return true;
   }
 
   /** Extents and heads of a random sample of folders. */
@@ -210,10 +222,13 @@ export class Capacity {
       return;
     }
     const folders: string[] = [];
+    const oldEpoch = this.#options.now() - EPOCH_KEPT;
     for (const name of someOf(names, FILES)) {
-      if (name.endsWith('.epoch')) continue;
+      const epoch = name.endsWith('.epoch');
+      if (epoch && names.includes(`${name.slice(0, -'.epoch'.length)}.head`)) continue;
       const path = join(folder, name);
       const stats = await volume.stat(path).catch(() => undefined);
+      if (epoch && stats && stats.mtimeMs > oldEpoch) continue;
       if (stats?.isDirectory()) folders.push(path);
       else if (stats) found.push({ path, usedAt: Math.max(stats.mtimeMs, stats.atimeMs) });
     }
@@ -230,7 +245,16 @@ export class Capacity {
         if (bytes === undefined) return;
         this.#bytes = Math.max(0, bytes + this.#bytes - before);
         this.#countedAt = performance.now();
-        if (this.#excess > 0) this.#evict();
+        const barren = this.#barren;
+        this.#barren = false;
+        if (this.#excess <= 0) return;
+        if (!barren) this.#evict();
+        else {
+          this.#restUntil = performance.now() + REST;
+          this.#options.onProblem(
+            'the cache is full of records of recent writes, which are kept for 15 minutes; raise cache.max_cache_size',
+          );
+        }
       })
       // The volume's own breaker reports it; the next look at the volume tries again.
       .catch(() => {})
