@@ -1,28 +1,31 @@
 import type { Span } from '../request/index.ts';
 import { type Content, type Head, type ObjectEntry, type Store, UNIT } from '../store/index.ts';
-import type { Flight, FlightReader } from './flight.ts';
+import type { Flight } from './flight.ts';
+import type { FlightReader } from './flight-reader.ts';
 import type { Flights } from './flights.ts';
 import type { Outlet } from './outlet.ts';
-import type { Note } from './types.ts';
+import type { Note, ReadRequest } from './types.ts';
 
 /** Cells taken from RAM for one write. */
 const BATCH = 1 << 20;
 /** Fetches of one gap that may fail without a byte in between before the answer is cut. */
-const TRIES = 3;
+const TRIES = 2;
+/** How long a reader waits for a flight to come to where it reads before it looks again whether that is worth it, ms. */
+const SECOND_LOOK = 2000;
 
 export interface BodyContext {
   readonly store: Store;
   readonly flights: Flights;
+  readonly request: ReadRequest;
   readonly entry: ObjectEntry;
   readonly head: Head;
   readonly epoch: string;
-  readonly ram: boolean;
   readonly out: Outlet;
   readonly note: Note;
   /** Starts a fetch of what is missing of this version from the span's first byte on. Undefined when it can't be asked for. */
   fetchGap(missing: Span): Flight | undefined;
-  /** Called before each piece with what is left: the last moment to ask S3 for what is missing of it. */
-  beforePiece(left: Span): void;
+  /** Told before each piece where the answer is and, where it follows a flight, which. */
+  onProgress(at: number, flight?: Flight): void;
 }
 
 /**
@@ -31,7 +34,8 @@ export interface BodyContext {
  * is cut (design section 3, rules 2 and 4).
  */
 export async function sendBody(context: BodyContext, span: Span, first?: FlightReader): Promise<void> {
-  const { store, entry, head, out } = context;
+  const { store, entry, head, out, request } = context;
+  const ram = { ram: request.settings.ram_cache_eligible };
   let at = span.start;
   let failures = 0;
   let listedFor = -1;
@@ -44,13 +48,13 @@ export async function sendBody(context: BodyContext, span: Span, first?: FlightR
       await room;
       continue;
     }
-    context.beforePiece({ start: at, end: span.end });
+    context.onProgress(at);
     const sent = ahead ? 0 : fromRam(context, at, span.end);
     if (sent > 0) {
       at += sent;
       continue;
     }
-    const content = await (ahead ?? store.read(entry, head, { start: at, end: span.end }, context));
+    const content = await (ahead ?? store.read(entry, head, { start: at, end: span.end }, ram));
     ahead = undefined;
     if (content) {
       at += content.length;
@@ -61,35 +65,33 @@ export async function sendBody(context: BodyContext, span: Span, first?: FlightR
         entry.index(at).at(at) &&
         !store.cell(entry, head, Math.floor(at / UNIT))
       ) {
-        ahead = store.read(entry, head, { start: at, end: span.end }, context);
+        ahead = store.read(entry, head, { start: at, end: span.end }, ram);
       }
       context.note.bytesFromCache += content.length;
-      if (out.gone) content.release(true);
+      if (out.gone) content.release();
       else out.write(content.pieces, content.length, content.release);
       continue;
     }
-    const flight = context.flights.offering(entry, context.epoch, head.version, at);
-    if (flight) {
-      const next = await follow(context, flight.join(at), span.end);
-      failures = next > at ? 0 : failures + 1;
-      at = next;
-    } else {
+    let flight = context.flights.offering(entry, context.epoch, head.version, at);
+    if (!flight) {
       // One look for each byte: what is there, but can't be read, would be found again and again.
       if (listedFor !== at) {
         listedFor = at;
         await store.list(entry, { start: at, end: at });
-        if (store.firstGap(entry, head, { start: at, end: at }) === undefined) continue;
+        continue;
       }
-      const gap = context.fetchGap({ start: at, end: span.end });
-      if (!gap) return out.cut('the missing bytes can no longer be asked for');
-      const next = await follow(context, gap.join(at), span.end);
-      failures = next > at ? 0 : failures + 1;
-      at = next;
+      flight = context.fetchGap({ start: at, end: span.end });
+      if (!flight) return out.cut('the missing bytes can no longer be asked for');
     }
-    if (failures >= TRIES) return out.cut('the missing bytes could not be had from S3');
+    const next = await follow(context, flight.join(at, request), span.end);
+    failures = next > at ? 0 : failures + 1;
+    at = next;
+    // What S3 refuses it will refuse again; what it failed to do may be tried once more.
+    if (failures >= TRIES || (failures > 0 && flight.refused && flight.status < 500))
+      return out.cut('the missing bytes could not be had from S3');
   }
   ahead?.then(
-    content => content?.release(true),
+    content => content?.release(),
     () => {},
   );
   out.end();
@@ -98,21 +100,25 @@ export async function sendBody(context: BodyContext, span: Span, first?: FlightR
 /** Writes whole cells from RAM, as many as there are in a row; returns how many bytes that were. */
 function fromRam({ store, entry, head, out, note }: BodyContext, at: number, end: number): number {
   const pieces: Buffer[] = [];
+  const cells: { unpin(): void }[] = [];
   let length = 0;
   while (length < BATCH && at + length <= end) {
     const from = at + length;
-    const cell = Math.floor(from / UNIT);
-    const content = store.cell(entry, head, cell);
-    if (!content) break;
-    const skip = from - cell * UNIT;
-    const piece = content.subarray(skip, Math.min(content.length, end + 1 - cell * UNIT));
+    const index = Math.floor(from / UNIT);
+    const cell = store.cell(entry, head, index);
+    if (!cell) break;
+    const piece = cell.bytes.subarray(from - index * UNIT, Math.min(cell.bytes.length, end + 1 - index * UNIT));
     if (piece.length === 0) break;
+    cell.pin();
+    cells.push(cell);
     pieces.push(piece);
     length += piece.length;
   }
   if (length > 0) {
     note.bytesFromCache += length;
-    out.write(pieces, length);
+    out.write(pieces, length, () => {
+      for (const cell of cells) cell.unpin();
+    });
   }
   return length;
 }
@@ -120,26 +126,26 @@ function fromRam({ store, entry, head, out, note }: BodyContext, at: number, end
 /** Streams from a flight for as long as it has what is next; returns the next byte wanted. */
 async function follow(context: BodyContext, reader: FlightReader, end: number): Promise<number> {
   const { out, store, entry, head } = context;
+  const { flight } = reader;
   const unwatch = out.onGone(() => reader.wake());
   try {
-    while (reader.at <= end && !out.gone && !reader.refused) {
+    while (reader.at <= end && !out.gone && !flight.refused) {
       const room = out.room();
       if (room) {
         await room;
         continue;
       }
-      const at = reader.at;
-      const taken = reader.take();
-      if (taken === 'wait') await reader.wait();
-      else if (taken === 'behind') {
+      const { at } = reader;
+      context.onProgress(at, flight);
+      const found = reader.take(end - at + 1);
+      if (found === 'end' || found === 'failed') break;
+      if (found === 'behind') {
         if (store.firstGap(entry, head, { start: at, end: at }) === undefined) break;
         await reader.wait();
-      } else if (taken === 'end' || taken === 'failed') break;
-      else {
-        const over = at + taken.length - 1 - end;
-        if (over > 0) cutEnd(taken.chunks, over);
-        out.write(taken.chunks, taken.length - Math.max(0, over));
-      }
+      } else if (found === 'wait') {
+        if (at === flight.position) await reader.wait();
+        else if (!(await comesNear(reader, head.version))) break;
+      } else out.write(found.pieces, found.length, found.release);
     }
     return Math.min(reader.at, end + 1);
   } finally {
@@ -148,33 +154,31 @@ async function follow(context: BodyContext, reader: FlightReader, end: number): 
   }
 }
 
+/** Waits for a flight that has still to come to where its reader is. False when that would take too long after all. */
+async function comesNear(reader: FlightReader, version: string): Promise<boolean> {
+  const timer = setTimeout(() => reader.wake(), SECOND_LOOK);
+  await reader.wait();
+  clearTimeout(timer);
+  return reader.at <= reader.flight.position || reader.flight.offers(version, reader.at);
+}
+
 /** Sends a body that is not kept, as it comes. */
-export async function sendRaw(out: Outlet, flight: Flight): Promise<void> {
-  const reader = flight.join(0);
+export async function sendRaw(out: Outlet, reader: FlightReader): Promise<void> {
+  const { flight } = reader;
   const unwatch = out.onGone(() => reader.wake());
   try {
     while (!out.gone) {
-      const taken = reader.take();
-      if (taken === 'end') return out.end();
-      if (taken === 'failed' || taken === 'behind') return out.cut(flight.error?.message ?? 'S3 cut the body');
-      if (taken === 'wait') await reader.wait();
+      const found = reader.take(Number.POSITIVE_INFINITY);
+      if (found === 'end') return out.end();
+      if (found === 'failed' || found === 'behind') return out.cut(flight.error?.message ?? 'S3 cut the body');
+      if (found === 'wait') await reader.wait();
       else {
-        out.write(taken.chunks, taken.length);
+        out.write(found.pieces, found.length, found.release);
         await out.room();
       }
     }
   } finally {
     unwatch();
     reader.leave();
-  }
-}
-
-function cutEnd(chunks: Buffer[], over: number): void {
-  for (let last = chunks.pop(); last; last = chunks.pop()) {
-    if (last.length > over) {
-      chunks.push(last.subarray(0, last.length - over));
-      return;
-    }
-    over -= last.length;
   }
 }

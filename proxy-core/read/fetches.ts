@@ -1,6 +1,6 @@
 import { isSigned, type Span, setHeader } from '../request/index.ts';
 import type { Head, ObjectEntry, Store } from '../store/index.ts';
-import type { Upstream, UpstreamRequest } from '../upstream/index.ts';
+import type { ResponseHandler, Upstream, UpstreamExchange, UpstreamRequest } from '../upstream/index.ts';
 import { type Asked, ask } from './asked.ts';
 import type { Flight, FlightOptions } from './flight.ts';
 import { Flights } from './flights.ts';
@@ -35,22 +35,11 @@ export class Fetches {
    * The bytes from `at` to `end` of a known version, by `Range` and `If-Match`; or, where Range is signed or a part is
    * asked for, the caller's whole range around them. Undefined when the signature has ended (design section 3, rule 9).
    */
-  gap(request: ReadRequest, entry: ObjectEntry, head: Head, epoch: string, { start, end }: Span): Flight | undefined {
-    const { signature, upstream, facts, kind } = request;
-    if (signature.expiresAt !== undefined && Date.now() > signature.expiresAt) return undefined;
-    let { headers } = upstream;
-    let span: Span = { start, end };
-    if (this.replaysRange(request)) {
-      const wanted = wantedOf(request, head, entry.parts.get(kind.partNumber ?? 0));
-      if (!wanted?.span) return undefined;
-      span = wanted.span;
-    } else if (kind.range !== undefined || start > 0 || end < head.length - 1) {
-      headers = setHeader(headers, 'Range', `bytes=${start}-${end}`);
-    }
-    if (facts.ifMatch === undefined && !isSigned(signature, 'if-match'))
-      headers = setHeader(headers, 'If-Match', head.etag);
+  gap(request: ReadRequest, entry: ObjectEntry, head: Head, epoch: string, missing: Span): Flight | undefined {
+    const asked = this.#forGap(request, entry, head, missing);
+    if (!asked) return undefined;
     this.#options.onS3Request();
-    return this.flights.start(this.#flight(request, { ...upstream, headers }, entry, epoch, { head, span }));
+    return this.flights.start(this.#flight(request, asked.upstream, entry, epoch, { head, span: asked.span }));
   }
 
   /** S3 is asked with `asked`; what to do with a body is decided when its head is in. */
@@ -72,15 +61,57 @@ export class Fetches {
       const gap = this.#store.firstGap(entry, head, { start: at, end: span.end });
       if (gap === undefined) return undefined;
       const flight = this.flights.offering(entry, epoch, head.version, gap);
-      if (!flight?.span) return gap;
-      at = flight.span.end + 1;
+      if (!flight) return gap;
+      at = flight.last + 1;
     }
     return undefined;
+  }
+
+  /** Last byte of the gap that begins at `from`: up to what is kept, or what a flight is bringing. */
+  gapEnd(entry: ObjectEntry, head: Head, epoch: string, { start, end }: Span): number {
+    const held = this.#store.gapEnd(entry, head, start, end);
+    return Math.max(start, Math.min(held, this.flights.nextStart(entry, epoch, start) - 1));
   }
 
   /** Whether a gap can only be had by the caller's own range: it is signed, or it is a part. */
   replaysRange({ kind, signature }: ReadRequest): boolean {
     return kind.partNumber !== undefined || isSigned(signature, 'range');
+  }
+
+  #forGap(
+    request: ReadRequest,
+    entry: ObjectEntry,
+    head: Head,
+    { start, end }: Span,
+  ): { upstream: UpstreamRequest; span: Span } | undefined {
+    const { signature, upstream, facts, kind } = request;
+    if (signature.expiresAt !== undefined && Date.now() > signature.expiresAt) return undefined;
+    let { headers } = upstream;
+    let span: Span = { start, end };
+    if (this.replaysRange(request)) {
+      const wanted = wantedOf(request, head, entry.parts.get(kind.partNumber ?? 0));
+      if (!wanted?.span || wanted.span.start > start || wanted.span.end < start) return undefined;
+      span = wanted.span;
+    } else if (kind.range !== undefined || start > 0 || end < head.length - 1) {
+      headers = setHeader(headers, 'Range', `bytes=${start}-${end}`);
+    }
+    if (facts.ifMatch === undefined && !isSigned(signature, 'if-match'))
+      headers = setHeader(headers, 'If-Match', head.etag);
+    return { upstream: { ...upstream, headers }, span };
+  }
+
+  /** For a flight that was cut: the rest of it, with the request of one of its readers. */
+  #resume(
+    by: ReadRequest,
+    entry: ObjectEntry,
+    head: Head,
+    rest: Span,
+    handler: ResponseHandler,
+  ): UpstreamExchange | undefined {
+    const asked = this.#forGap(by, entry, head, rest);
+    if (!asked) return undefined;
+    this.#options.onS3Request();
+    return this.#options.upstream.fetch(asked.upstream, handler);
   }
 
   #flight(
@@ -89,7 +120,7 @@ export class Fetches {
     entry: ObjectEntry,
     epoch: string,
     expect: FlightOptions['expect'],
-  ): Omit<FlightOptions, 'onEnd'> {
+  ): Omit<FlightOptions, 'onEnd' | 'onTight'> {
     return {
       store: this.#store,
       upstream: this.#options.upstream,
@@ -101,6 +132,7 @@ export class Fetches {
       settings,
       expect,
       onBytes: this.#options.onS3Bytes,
+      resume: (by, head, rest, handler) => this.#resume(by, entry, head, rest, handler),
     };
   }
 }

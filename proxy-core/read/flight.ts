@@ -1,12 +1,31 @@
 import type { RawHeaders, Span } from '../request/index.ts';
-import { EXTENT, type Fill, type Head, type ObjectEntry, SMALL, type Store } from '../store/index.ts';
-import type { Upstream, UpstreamExchange, UpstreamRequest } from '../upstream/index.ts';
+import { EXTENT, type Fill, type Head, type ObjectEntry, PIECE, SMALL, type Store } from '../store/index.ts';
+import type { ResponseHandler, Upstream, UpstreamExchange, UpstreamRequest } from '../upstream/index.ts';
 import { mayCompress } from './compressible.ts';
+import { FlightReader, type Found } from './flight-reader.ts';
 import { type Learnt, learn, mergeHeads } from './learn.ts';
-import type { ReadSettings } from './types.ts';
+import type { ReadRequest, ReadSettings } from './types.ts';
+import { Window } from './window.ts';
 
-/** Bytes kept behind a flight's position, for readers that join or lag; and how far it may run ahead of its fastest reader. */
-const WINDOW = 4 << 20;
+/** How far a flight may run ahead of its fastest reader, and how much it keeps behind its position, bytes. */
+interface Reach {
+  readonly ahead: number;
+  readonly behind: number;
+}
+/** As a rule: the extent in hand and a little more, so that whoever joins finds everything in the window or in the store. */
+const ROOMY: Reach = { ahead: 2 << 20, behind: EXTENT + PIECE };
+/** Half of the memory budget is in use. */
+const TIGHT: Reach = { ahead: 1 << 20, behind: 2 << 20 };
+/** The budget is spent, or nobody keeps the body. */
+const LOOSE: Reach = { ahead: 128 << 10, behind: 256 << 10 };
+
+/** A reader that wants what is still to come joins if that should be no farther off than this, bytes or ms. */
+const NEAR = { bytes: EXTENT, ms: 1000 };
+/** Rate assumed of a flight that has hardly begun, bytes a ms. */
+const LIKELY_RATE = 50_000;
+
+/** How often in a row, without a byte between, a cut flight is sent for again, and how long before each time, ms. */
+const RESUMES = [0, 200, 800];
 
 export interface FlightAnswer {
   readonly status: number;
@@ -33,13 +52,17 @@ export interface FlightOptions {
   readonly sentAt?: number;
   /** Bytes of bodies received from S3. */
   readonly onBytes: (count: number) => void;
+  /** Sends for the rest of a version with a reader's own request. Undefined when that may not be sent any more. */
+  readonly resume: (by: ReadRequest, head: Head, rest: Span, handler: ResponseHandler) => UpstreamExchange | undefined;
+  /** Memory is short: other flights should hold no more than they need. */
+  readonly onTight: () => void;
   readonly onEnd: (flight: Flight) => void;
 }
 
 /**
- * One fetch from S3 that several readers share while it runs (design section 8). It keeps what arrives in a window of
- * a few MiB, from which readers stream, and fills the store beside. It is paced by its fastest reader: one that lags
- * behind the window reads from the store instead, and never slows the others.
+ * One fetch from S3 that several readers share while it runs (design section 8). It keeps what arrived last in a window,
+ * from which readers stream, and fills the store beside. It is paced by its fastest reader: one that falls behind the
+ * window reads from the store instead, and never slows the others. A cut is mended with a reader's own request.
  */
 export class Flight {
   readonly entry: ObjectEntry;
@@ -50,24 +73,28 @@ export class Flight {
   /** Set when the answer is kept. */
   head: Head | undefined;
   span: Span | undefined;
+  error: Error | undefined;
   readonly #options: FlightOptions;
   readonly #readers = new Set<FlightReader>();
-  readonly #exchange: UpstreamExchange;
+  #exchange: UpstreamExchange;
   #settle!: { resolve: (answer: FlightAnswer) => void; reject: (error: Error) => void };
   #answered = false;
-  #chunks: Buffer[] = [];
-  #windowStart = 0;
-  #windowBytes = 0;
-  #position = 0;
+  #status = 0;
+  #window: Window | undefined;
   #state: 'running' | 'done' | 'failed' = 'running';
-  #error: Error | undefined;
   #fill: Fill | undefined;
-  #fillBlocked = false;
+  #small = false;
   #paused = false;
-  #small: Buffer[] | undefined;
+  /** Where it ends when nobody listens any more. */
   #stopAt = Number.POSITIVE_INFINITY;
+  /** Where its span ends, for an answer that goes on after it. */
+  #limit = Number.POSITIVE_INFINITY;
+  #handOver: { readonly at: number; readonly covered: () => boolean } | undefined;
+  #resumes = 0;
+  #resumeTimer: NodeJS.Timeout | undefined;
   /** What it fills is in the store, or never will be. */
   #over = false;
+  #startedAt = 0;
 
   constructor(options: FlightOptions) {
     this.#options = options;
@@ -83,7 +110,7 @@ export class Flight {
       onHeaders: (status, statusText, headers) => this.#onHeaders(status, statusText, headers),
       onData: chunk => this.#onData(chunk),
       onComplete: () => this.#onComplete(),
-      onError: error => this.#onError(error),
+      onError: error => this.#onCut(error),
     });
   }
 
@@ -91,8 +118,8 @@ export class Flight {
     return this.#answered;
   }
 
-  get failed(): boolean {
-    return this.#state === 'failed';
+  get running(): boolean {
+    return this.#state === 'running';
   }
 
   /** S3 answered with something else than bytes of a version that is kept. */
@@ -100,63 +127,84 @@ export class Flight {
     return this.#answered && this.span === undefined;
   }
 
-  /** Whether a reader of this version can get the byte at `at` from this flight, now or a little later. */
-  offers(version: string, at: number): boolean {
-    if (this.#state === 'failed' || !this.span || at < this.span.start || at > this.span.end || at >= this.#stopAt)
-      return false;
-    const head = this.head ?? this.#options.expect?.head;
-    return (
-      head?.version === version &&
-      (at >= this.#windowStart || this.#fill?.abandoned === false || this.#small !== undefined)
-    );
+  /** S3's status; 0 before its answer. */
+  get status(): number {
+    return this.#status;
   }
 
-  /** A reader that wants the bytes from `at` on. It must `leave` in the end. */
-  join(at: number): FlightReader {
-    const reader = new FlightReader(this, at);
+  /** Next byte to arrive. */
+  get position(): number {
+    return this.#window?.end ?? this.span?.start ?? 0;
+  }
+
+  /** Bytes a ms since the first one arrived; 0 before. */
+  get rate(): number {
+    const start = this.span?.start ?? 0;
+    return this.#window ? (this.position - start) / Math.max(1, performance.now() - this.#startedAt) : 0;
+  }
+
+  /** ms since its answer came. */
+  get age(): number {
+    return this.#window ? performance.now() - this.#startedAt : 0;
+  }
+
+  /** What arrives is going to be in the store. */
+  get filling(): boolean {
+    return this.#fill?.healthy === true;
+  }
+
+  /** The last byte it is going to bring. */
+  get last(): number {
+    return Math.min(this.span?.end ?? -1, (this.#handOver?.at ?? Number.POSITIVE_INFINITY) - 1);
+  }
+
+  /** Whether a reader of this version can get the byte at `at` from this flight, now or a little later. */
+  offers(version: string, at: number): boolean {
+    if (this.#state === 'failed' || !this.span || at < this.span.start || at > this.last || at >= this.#stopAt)
+      return false;
+    const head = this.head ?? this.#options.expect?.head;
+    if (head?.version !== version) return false;
+    const { position } = this;
+    if (at >= position) return at - position < NEAR.bytes || (at - position) / this.#likelyRate() < NEAR.ms;
+    return at >= (this.#window?.start ?? 0) || this.#fill?.keeps(at) === true;
+  }
+
+  /** A reader that wants the bytes from `at` on; it must `leave` in the end. `eager`: as fast as the store takes them. */
+  join(at: number, request?: ReadRequest, eager = false): FlightReader {
+    const reader = new FlightReader(this, at, request, eager);
     this.#readers.add(reader);
     this.#stopAt = Number.POSITIVE_INFINITY;
     this.#pace();
     return reader;
   }
 
+  /** Others bring what comes from `at` on, an extent's boundary: there it ends, unless they turn out not to. */
+  handOver(at: number, covered: () => boolean): void {
+    if (at > this.position) this.#handOver = { at, covered };
+  }
+
   /** For FlightReader. */
   leave(reader: FlightReader): void {
     this.#readers.delete(reader);
     if (this.#readers.size > 0 || this.#state !== 'running') {
+      if (this.#readers.size === 0 && this.#over) this.#window?.clear();
       this.#pace();
       return;
     }
     // Nobody listens any more: the extent in hand is finished, where one is being filled; then it stops.
-    if (this.#fill && !this.#fill.abandoned && this.span) {
-      this.#stopAt = Math.min(this.span.end + 1, Math.floor(this.#position / EXTENT) * EXTENT + EXTENT);
-      if (this.#position >= this.#stopAt) this.#stop();
+    const { span, position } = this;
+    if (this.filling && span) {
+      this.#stopAt = Math.min(span.end + 1, Math.floor(position / EXTENT) * EXTENT + EXTENT);
+      if (position >= this.#stopAt) this.#stop();
       else this.#pace();
-    } else if (this.#small === undefined) this.#stop();
+    } else if (!this.#small) this.#stop();
   }
 
   /** For FlightReader: what there is from `at` on. */
-  take(at: number): Taken {
-    if (at >= this.#position) return this.#state === 'running' ? 'wait' : this.#state === 'done' ? 'end' : 'failed';
-    if (at < this.#windowStart) return this.#fill?.abandoned === false && !this.#over ? 'behind' : 'failed';
-    const chunks: Buffer[] = [];
-    let start = this.#windowStart;
-    let length = 0;
-    for (const chunk of this.#chunks) {
-      const end = start + chunk.length;
-      if (end > at) {
-        const piece = at > start ? chunk.subarray(at - start) : chunk;
-        chunks.push(piece);
-        length += piece.length;
-        at = end;
-      }
-      start = end;
-    }
-    return { chunks, length };
-  }
-
-  get error(): Error | undefined {
-    return this.#error;
+  take(at: number, max: number): Found {
+    const { position } = this;
+    if (at >= position) return this.#state === 'running' ? 'wait' : this.#state === 'done' ? 'end' : 'failed';
+    return this.#window?.take(at, max) ?? (this.#fill?.keeps(at) && !this.#over ? 'behind' : 'failed');
   }
 
   /** For FlightReader: it moved on, so that more may be wanted. */
@@ -164,13 +212,32 @@ export class Flight {
     if (this.#paused) this.#pace();
   }
 
+  /** Lets go of what nobody needs soon. */
+  shrink(): void {
+    this.#trim();
+  }
+
+  #likelyRate(): number {
+    const { rate } = this;
+    return rate === 0 || performance.now() - this.#startedAt < 100 ? Math.max(LIKELY_RATE, rate) : rate;
+  }
+
   #onHeaders(status: number, statusText: string, headers: RawHeaders): void {
-    const { expect, checksumMode, partNumber } = this.#options;
-    let learnt =
-      this.#options.request.method === 'GET' ? learn(status, headers, { checksumMode, partNumber }) : undefined;
+    const { expect, checksumMode, partNumber, store, request } = this.#options;
+    let learnt = request.method === 'GET' ? learn(status, headers, { checksumMode, partNumber }) : undefined;
     if (expect && learnt && learnt.head.version !== expect.head.version) learnt = undefined;
+    this.#status = status;
+    this.span = learnt?.span;
+    this.#startedAt = performance.now();
+    // Who joined before could not know where it begins.
+    for (const reader of this.#readers) reader.at = Math.max(reader.at, this.span?.start ?? 0);
+    this.#window = new Window({
+      start: this.span?.start ?? 0,
+      end: this.span?.end ?? Number.POSITIVE_INFINITY,
+      pool: this.span && store.pool,
+      onPiece: (piece, start, length) => this.#fill?.write(piece, start, length),
+    });
     if (learnt) this.#keep(learnt);
-    else this.span = undefined;
     this.#answered = true;
     this.#settle.resolve({ status, statusText, headers, learnt });
     this.#wakeAll();
@@ -183,8 +250,6 @@ export class Flight {
     const head = mergeHeads(entry.head, learnt.head);
     const stamp = { validatedAt: this.sentAt, epoch };
     this.head = head;
-    this.span = learnt.span;
-    this.#position = this.#windowStart = learnt.span?.start ?? 0;
     const known = entry.head;
     // A write has come between, and somebody has learnt of its version already: what this flight brings is of the past.
     if (epoch !== entry.epoch && known && entry.headEpoch === entry.epoch) return;
@@ -196,7 +261,7 @@ export class Flight {
     }
     const whole = !learnt.span || learnt.span.end - learnt.span.start + 1 === head.length;
     if (whole && head.length <= SMALL) {
-      this.#small = [];
+      this.#small = true;
       return;
     }
     if (!store.takesFills && !settings.ram_cache_eligible) return;
@@ -207,10 +272,7 @@ export class Flight {
     this.#fill = store.fill(entry, head, learnt.span, {
       ram: settings.ram_cache_eligible,
       compression: mayCompress(settings, head, entry.address.key) ? 'try' : 'off',
-      onDrain: () => {
-        this.#fillBlocked = false;
-        this.#pace();
-      },
+      urgent: () => this.#hasWaiting(),
       onChange: () => {
         this.#wakeAll();
         this.#pace();
@@ -220,55 +282,76 @@ export class Flight {
 
   #onData(chunk: Buffer): boolean {
     this.#options.onBytes(chunk.length);
-    this.#position += chunk.length;
-    this.#chunks.push(chunk);
-    this.#windowBytes += chunk.length;
-    while (this.#windowBytes > WINDOW && this.#chunks.length > 1) {
-      const gone = this.#chunks.shift()!.length;
-      this.#windowBytes -= gone;
-      this.#windowStart += gone;
-    }
-    if (this.#small) this.#small.push(chunk);
-    if (this.#fill && !this.#fill.write(chunk)) this.#fillBlocked = true;
-    this.#wakeAll();
-    if (this.#position >= this.#stopAt) {
-      this.#stop();
+    this.#resumes = 0;
+    const end = Math.min(this.#stopAt, this.#limit, this.#endHere(chunk.length));
+    if (this.position + chunk.length >= end) {
+      this.#arrived(chunk.subarray(0, end - this.position));
+      if (this.#state === 'running') this.#stop(end);
       return false;
     }
+    this.#arrived(chunk);
     this.#paused = this.#shouldPause();
     return !this.#paused;
   }
 
+  #arrived(chunk: Buffer): void {
+    const window = this.#window;
+    if (!window) return;
+    if (this.#options.store.pool.tight) this.#options.onTight();
+    window.append(chunk);
+    this.#trim();
+    this.#wakeAll();
+  }
+
+  /** Where others take over, when the next `count` bytes reach that place and they are there to do so. */
+  #endHere(count: number): number {
+    if (!this.#handOver || this.position + count < this.#handOver.at) return Number.POSITIVE_INFINITY;
+    if (this.#handOver.covered()) return this.#handOver.at;
+    this.#handOver = undefined;
+    return Number.POSITIVE_INFINITY;
+  }
+
   #onComplete(): void {
-    if (this.span && this.#position !== this.span.end + 1) {
-      this.#onError(
-        new Error(
-          `S3 ended the body after ${this.#position - this.span.start} of ${this.span.end - this.span.start + 1} bytes`,
-        ),
-      );
+    const { span, position } = this;
+    if (span && position !== span.end + 1) {
+      const [got, all] = [position - span.start, span.end - span.start + 1];
+      this.#onCut(new Error(`S3 ended the body after ${got} of ${all} bytes`));
       return;
     }
+    this.#done();
+  }
+
+  #done(): void {
     this.#state = 'done';
     this.#wakeAll();
     const { entry, head, epoch } = this;
-    if (this.#small && head) {
-      const { store, settings } = this.#options;
-      const body = Buffer.allocUnsafeSlow(head.length);
-      let at = 0;
-      for (const chunk of this.#small) at += chunk.copy(body, at);
-      const compress = mayCompress(settings, head, entry.address.key);
-      void store
-        .keepSmall(entry, head, { validatedAt: this.sentAt, epoch }, body, {
-          ram: settings.ram_cache_eligible,
-          compress,
-        })
-        .finally(() => this.#finished());
-    } else void this.#endFill();
+    if (!this.#small || !head) {
+      void this.#endFill();
+      return;
+    }
+    const { store, settings } = this.#options;
+    const body = Buffer.allocUnsafeSlow(head.length);
+    const taken = this.#window?.take(0, head.length);
+    let at = 0;
+    for (const piece of taken?.pieces ?? []) at += piece.copy(body, at);
+    taken?.release();
+    const compress = mayCompress(settings, head, entry.address.key);
+    const stamp = { validatedAt: this.sentAt, epoch };
+    void store
+      .keepSmall(entry, head, stamp, body, { ram: settings.ram_cache_eligible, compress })
+      .finally(() => this.#finished());
   }
 
-  #onError(error: Error): void {
+  /** The body ended early, or never began. */
+  #onCut(error: Error): void {
+    if (this.#state !== 'running' || this.#resume()) return;
+    this.#fail(error);
+  }
+
+  #fail(error: Error): void {
+    clearTimeout(this.#resumeTimer);
     this.#state = 'failed';
-    this.#error = error;
+    this.error = error;
     if (!this.#answered) {
       this.#answered = true;
       this.#settle.reject(error);
@@ -277,13 +360,81 @@ export class Flight {
     this.#wakeAll();
   }
 
-  /** Ends the request before its body is through. */
-  #stop(): void {
+  /** Sends for what is missing with a request of the reader whose signature holds longest. False when that is no use. */
+  #resume(): boolean {
+    const { head, span } = this;
+    const wait = RESUMES[this.#resumes];
+    if (!head || !span || wait === undefined || !this.#heir()) return false;
+    this.#resumes++;
+    this.#resumeTimer = setTimeout(() => this.#sendForRest(head, span), wait);
+    return true;
+  }
+
+  #sendForRest(head: Head, span: Span): void {
+    const heir = this.#heir();
+    const rest = { start: this.position, end: span.end };
+    const exchange = heir && this.#options.resume(heir, head, rest, this.#continuation(head, span));
+    if (exchange) this.#exchange = exchange;
+    else this.#fail(new Error('S3 cut the body, and no signature is left to ask for the rest with'));
+  }
+
+  /** What S3 answers to a request for the rest: the same version, from the next byte on or from before it. */
+  #continuation(head: Head, span: Span): ResponseHandler {
+    const { checksumMode, partNumber, store } = this.#options;
+    let skip = 0;
+    let over = false;
+    const giveUp = (error: Error, final: boolean) => {
+      over = true;
+      // By the next turn: the handler may be called before `fetch` has returned what there is to abort.
+      queueMicrotask(() => this.#exchange.abort());
+      if (final) this.#fail(error);
+      else this.#onCut(error);
+    };
+    return {
+      onHeaders: (status, _statusText, headers) => {
+        const learnt = learn(status, headers, { checksumMode, partNumber });
+        const same = learnt?.head.version === head.version;
+        if (!same && (status === 412 || status < 300) && this.entry.head?.version === head.version)
+          store.catalog.distrust(this.entry);
+        const got = same ? learnt?.span : undefined;
+        if (!got || got.start > this.position || got.end < this.position) {
+          giveUp(new Error(`S3 cut the body, and answered ${status} when asked for the rest`), status < 500);
+          return;
+        }
+        skip = this.position - got.start;
+        this.span = { start: span.start, end: Math.min(span.end, got.end) };
+        if (got.end > span.end) this.#limit = span.end + 1;
+      },
+      onData: chunk => {
+        if (over) return false;
+        if (skip === 0) return this.#onData(chunk);
+        const rest = chunk.subarray(Math.min(skip, chunk.length));
+        skip -= chunk.length - rest.length;
+        return rest.length === 0 || this.#onData(rest);
+      },
+      onComplete: () => over || this.#onComplete(),
+      onError: error => over || this.#onCut(error),
+    };
+  }
+
+  /** The reader whose request can carry the flight on for longest. */
+  #heir(): ReadRequest | undefined {
+    let heir: ReadRequest | undefined;
+    for (const { request } of this.#readers) if (request && (!heir || endOf(request) > endOf(heir))) heir = request;
+    return heir;
+  }
+
+  /** Ends the request before its body is through; where `at` is the end that was agreed on, that is no failure. */
+  #stop(at?: number): void {
     this.#exchange.abort();
-    this.#onError(new Error('stopped: nobody reads it any more'));
+    if (at !== undefined && this.span && this.#readers.size > 0) {
+      this.span = { start: this.span.start, end: at - 1 };
+      this.#done();
+    } else this.#fail(new Error('stopped: nobody reads it any more'));
   }
 
   async #endFill(): Promise<void> {
+    this.#window?.close();
     await this.#fill?.end();
     this.#finished();
   }
@@ -291,17 +442,39 @@ export class Flight {
   #finished(): void {
     this.#over = true;
     this.#wakeAll();
+    if (this.#readers.size === 0) this.#window?.clear();
     this.#options.onEnd(this);
   }
 
-  #shouldPause(): boolean {
-    if (this.#fillBlocked) return true;
-    let fastest = Number.NEGATIVE_INFINITY;
-    for (const { at } of this.#readers) {
+  #reach(): Reach {
+    if (!this.#window || this.#window.loose) return LOOSE;
+    return this.#options.store.pool.tight ? TIGHT : ROOMY;
+  }
+
+  #trim(): void {
+    const window = this.#window;
+    if (!window) return;
+    // Its fastest reader never loses what it has not read yet.
+    window.trim(Math.min(window.end - this.#reach().behind, this.#fastest() ?? Number.POSITIVE_INFINITY));
+  }
+
+  /** Where the reader is that is farthest; undefined where nobody's place matters. */
+  #fastest(): number | undefined {
+    let fastest: number | undefined;
+    const start = this.#window?.start ?? 0;
+    for (const { at, eager } of this.#readers) {
+      if (eager && this.filling) continue;
       // One that joined behind the window waits for the extent that it is in: so far it has to run, whoever reads.
-      fastest = Math.max(fastest, at < this.#windowStart ? Math.floor(at / EXTENT) * EXTENT + EXTENT : at);
+      const place = at < start ? Math.floor(at / EXTENT) * EXTENT + EXTENT : at;
+      if (fastest === undefined || place > fastest) fastest = place;
     }
-    return this.#readers.size > 0 && this.#position - fastest > WINDOW / 2;
+    return fastest;
+  }
+
+  #shouldPause(): boolean {
+    if (this.#fill?.busy) return true;
+    const fastest = this.#fastest();
+    return fastest !== undefined && this.position - fastest > this.#reach().ahead;
   }
 
   #pace(): void {
@@ -310,55 +483,16 @@ export class Flight {
     this.#exchange.resume();
   }
 
+  #hasWaiting(): boolean {
+    for (const { waiting, eager, at } of this.#readers) if (waiting && !eager && at >= this.position) return true;
+    return false;
+  }
+
   #wakeAll(): void {
     for (const reader of this.#readers) reader.wake();
   }
 }
 
-/** `wait`: nothing yet. `behind`: it has left the window, and will be in the store. `failed`: it won't come from here. */
-export type Taken = { readonly chunks: Buffer[]; readonly length: number } | 'wait' | 'behind' | 'end' | 'failed';
-
-/** One reader's place in a flight. */
-export class FlightReader {
-  at: number;
-  readonly #flight: Flight;
-  #wake: (() => void) | undefined;
-
-  constructor(flight: Flight, at: number) {
-    this.#flight = flight;
-    this.at = at;
-  }
-
-  /** What the flight brings is not what a reader of a version wants. */
-  get refused(): boolean {
-    return this.#flight.refused;
-  }
-
-  /** What has arrived since the last call; moves on by that. */
-  take(): Taken {
-    const taken = this.#flight.take(this.at);
-    if (typeof taken === 'object') {
-      this.at += taken.length;
-      this.#flight.moved();
-    }
-    return taken;
-  }
-
-  /** Resolves when there may be something to take. */
-  wait(): Promise<void> {
-    return new Promise(resolve => {
-      this.#wake = resolve;
-    });
-  }
-
-  wake(): void {
-    const wake = this.#wake;
-    this.#wake = undefined;
-    wake?.();
-  }
-
-  leave(): void {
-    this.wake();
-    this.#flight.leave(this);
-  }
+function endOf({ signature }: ReadRequest): number {
+  return signature.expiresAt ?? Number.POSITIVE_INFINITY;
 }

@@ -7,10 +7,18 @@ const AHEAD = 1 << 20;
 /** Bodies up to this size are joined with their header, which costs a copy and saves a system call's worth of work. */
 const ONE_PIECE = 8 << 10;
 
+/** A piece on its way into the client's connection. */
+interface Sending {
+  readonly length: number;
+  readonly release: (() => void) | undefined;
+}
+
 /** The client's side of an answer: counts, back-pressure, and buffers given back when the kernel has taken them. */
 export class Outlet {
   readonly #res: ServerResponse;
   readonly #note: Note;
+  /** In the order in which they were written, which is the order in which they are flushed. */
+  readonly #sending: Sending[] = [];
   #waiting = 0;
   #wake: (() => void) | undefined;
   #expected = -1;
@@ -20,6 +28,8 @@ export class Outlet {
     this.#res = res;
     this.#note = note;
     res.once('close', () => {
+      // The socket is closed: nothing reads from these buffers any more, and node won't call for all of them.
+      while (this.#sending.length > 0) this.#flushed();
       this.#wake?.();
       this.#onGone?.();
     });
@@ -51,19 +61,24 @@ export class Outlet {
     else this.#res.writeHead(status, statusText, headers);
   }
 
-  /** `release` is called when the pieces are no longer needed; with false when the client went away while they were being sent. */
-  write(pieces: readonly Buffer[], length: number, release?: (reusable: boolean) => void): void {
+  /** `release` is called when nothing reads from the pieces any more, the client having them or being gone. */
+  write(pieces: readonly Buffer[], length: number, release?: () => void): void {
+    if (this.gone) {
+      release?.();
+      return;
+    }
     this.#note.bytesSent += length;
     this.#waiting += length;
+    const sending = { length, release };
+    this.#sending.push(sending);
     const last = pieces.length - 1;
-    const flushed = (error?: Error | null) => {
-      this.#waiting -= length;
-      release?.(!error);
-      if (this.#waiting <= AHEAD) this.#wake?.();
-    };
     if (last > 0) this.#res.cork();
     for (let i = 0; i < last; i++) this.#res.write(pieces[i]);
-    this.#res.write(pieces[last], flushed);
+    this.#res.write(pieces[last], () => {
+      // After an error it is still in the list, or was taken care of when the connection closed.
+      if (this.#sending[0] === sending && !this.gone) this.#flushed();
+      if (this.#waiting <= AHEAD) this.#wake?.();
+    });
     if (last > 0) this.#res.uncork();
   }
 
@@ -87,8 +102,8 @@ export class Outlet {
     this.#res.end();
   }
 
-  /** A whole small answer in one go. */
-  endWith(status: number, headers: string[], body: Buffer | undefined): void {
+  /** A whole small answer in one go; `release` as with `write`. */
+  endWith(status: number, headers: string[], body: Buffer | undefined, release?: () => void): void {
     this.#note.status = status;
     this.#note.firstByteAt = performance.now();
     this.#res.sendDate = false;
@@ -99,8 +114,20 @@ export class Outlet {
     }
     this.#note.bytesSent += body.length;
     // Node sends a header and a latin1 string in one piece, a header and a buffer in two.
-    if (body.length <= ONE_PIECE) this.#res.end(body.toString('latin1'), 'latin1');
-    else this.#res.end(body);
+    if (body.length <= ONE_PIECE) {
+      this.#res.end(body.toString('latin1'), 'latin1');
+      release?.();
+      return;
+    }
+    this.#sending.push({ length: body.length, release });
+    this.#res.end(body);
+  }
+
+  #flushed(): void {
+    const sent = this.#sending.shift();
+    if (!sent) return;
+    this.#waiting -= sent.length;
+    sent.release?.();
   }
 
   /** Destroys the connection, so that the client sees that the answer is not complete. */

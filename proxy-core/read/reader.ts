@@ -4,12 +4,14 @@ import { UNIT } from '../store/index.ts';
 import { replay } from './answer.ts';
 import { Fetches, type FetchesOptions } from './fetches.ts';
 import { Outlet } from './outlet.ts';
+import { ParallelFills, type ParallelFillsOptions } from './parallel.ts';
 import { Reading, type ReadingParts } from './reading.ts';
 import { Trust, type TrustOptions } from './trust.ts';
 import type { ReadRequest } from './types.ts';
 
 export interface ReaderOptions extends TrustOptions, FetchesOptions {
   /** Gives an error that Cistern makes, as S3-style XML. */
+  readonly parallelFill: Pick<ParallelFillsOptions, 'connections' | 'minObjectSize'>;
   readonly fail: (request: ReadRequest, error: CisternError) => void;
 }
 
@@ -22,7 +24,14 @@ export class Reader {
   readonly #fail: ReaderOptions['fail'];
 
   constructor(options: ReaderOptions) {
-    this.#parts = { store: options.store, trust: new Trust(options), fetches: new Fetches(options) };
+    const fetches = new Fetches(options);
+    const { store, parallelFill } = options;
+    this.#parts = {
+      store,
+      trust: new Trust(options),
+      fetches,
+      parallel: new ParallelFills({ store, fetches, ...parallelFill }),
+    };
     this.#fail = options.fail;
   }
 
@@ -68,13 +77,14 @@ export class Reader {
     if (Math.floor(span.end / UNIT) !== cell) return false;
     const content = store.cell(entry, head, cell);
     if (!content) return false;
-    const body = content.subarray(span.start - cell * UNIT, span.end + 1 - cell * UNIT);
+    const body = content.bytes.subarray(span.start - cell * UNIT, span.end + 1 - cell * UNIT);
     note.outcome = 'HIT';
     note.objectSize = head.length;
     note.bytesFromCache = body.length;
     const range = kind.range === undefined ? undefined : `bytes ${span.start}-${span.end}/${head.length}`;
     const headers = replay(head, { length: body.length, range }, checksums, note);
-    new Outlet(res, note).endWith(range === undefined ? 200 : 206, headers, body);
+    content.pin();
+    new Outlet(res, note).endWith(range === undefined ? 200 : 206, headers, body, () => content.unpin());
     return true;
   }
 

@@ -4,11 +4,14 @@ import { evaluatePreconditions, hasPreconditions, headerValue, type RawHeaders, 
 import { type Head, type ObjectEntry, SMALL, type Store } from '../store/index.ts';
 import type { UpstreamRequest } from '../upstream/index.ts';
 import { answerCondition, corsHeaders, passOn, replay } from './answer.ts';
-import { type BodyContext, sendBody, sendRaw } from './body.ts';
+import { sendBody, sendRaw } from './body.ts';
 import type { Fetches } from './fetches.ts';
-import type { Flight, FlightAnswer, FlightReader } from './flight.ts';
+import type { Flight, FlightAnswer } from './flight.ts';
+import type { FlightReader } from './flight-reader.ts';
 import { learn, mergeHeads } from './learn.ts';
+import { Lifeline } from './lifeline.ts';
 import type { Outlet } from './outlet.ts';
+import type { ParallelFills } from './parallel.ts';
 import type { Trust } from './trust.ts';
 import type { ReadRequest } from './types.ts';
 import { type Wanted, wantedOf } from './wanted.ts';
@@ -17,26 +20,24 @@ export interface ReadingParts {
   readonly store: Store;
   readonly trust: Trust;
   readonly fetches: Fetches;
+  readonly parallel: ParallelFills;
 }
 
 /** How often a reader waits for somebody else's answer before it asks by itself. */
 const WAITS = 2;
-/** Before its signature ends, a request for all that is still missing is opened, ms. */
-const LAST_MINUTE = 60_000;
 
 /** One read that needs more than a look into memory: the disk, other readers' flights, or S3. */
 export class Reading {
   readonly #store: Store;
   readonly #trust: Trust;
   readonly #fetches: Fetches;
+  readonly #parallel: ParallelFills;
   readonly #request: ReadRequest;
   readonly #out: Outlet;
   #entry!: ObjectEntry;
   /** The object's epoch before S3 is asked: what is learnt belongs to it. */
   #epoch = '';
   #waits = 0;
-  /** Keeps a fetch open that the signature could not begin any more (design section 3, rule 9). */
-  #held: FlightReader | undefined;
   /** What S3 answered to this browser, for an answer whose body comes from the cache. */
   #cors: readonly string[] = [];
 
@@ -44,6 +45,7 @@ export class Reading {
     this.#store = parts.store;
     this.#trust = parts.trust;
     this.#fetches = parts.fetches;
+    this.#parallel = parts.parallel;
     this.#request = request;
     this.#out = out;
   }
@@ -75,8 +77,8 @@ export class Reading {
     answerCondition(this.#out, head, verdict, kind.method, note, this.#cors);
   }
 
-  /** Sends a version from wherever its bytes are. `lead`: the fetch of a gap by which S3 has just vouched for it. */
-  async #send(head: Head, wanted: Wanted, lead?: Flight): Promise<void> {
+  /** Sends a version from wherever its bytes are. `lead`: a place in the fetch of a gap by which S3 has just vouched for it. */
+  async #send(head: Head, wanted: Wanted, lead?: FlightReader): Promise<void> {
     const { note, kind } = this.#request;
     const { span } = wanted;
     note.objectSize = head.length;
@@ -86,19 +88,17 @@ export class Reading {
     if (gap !== undefined) note.outcome = 'PARTIAL';
     if (gap === span.start) {
       // Nothing can be promised before S3 has said that the first bytes are to be had.
-      const flight = this.#gap(head, { start: gap, end: span.end });
-      const answer = await flight?.answer;
-      if (!flight || !answer) throw new CisternError('BadGateway', 'The signature has ended.');
-      if (!answer.learnt) return this.#gapRefused(flight, answer);
+      lead = this.#gap(head, { start: gap, end: span.end })?.join(gap, this.#request);
+      const answer = await lead?.flight.answer;
+      if (!lead || !answer) throw new CisternError('BadGateway', 'The signature has ended.');
+      if (!answer.learnt) return this.#gapRefused(lead, answer);
       note.outcome = 'MISS';
-      this.#vouched(head, answer.headers, flight.sentAt);
-      lead = flight;
+      this.#vouched(head, answer.headers, lead.flight.sentAt);
     }
     this.#begin(head, wanted);
-    const first = lead?.join(Math.max(span.start, lead.span?.start ?? 0));
-    if (!first || first.at <= span.start) return this.#sendBody(head, span, first);
+    if (!lead || lead.at === span.start) return this.#sendBody(head, span, lead);
     // The gap comes later: its flight is held until the bytes before it have been sent.
-    await this.#sendBody(head, span).finally(() => first.leave());
+    await this.#sendBody(head, span).finally(() => lead.leave());
   }
 
   #begin(head: Head, { span, status, part }: Wanted): void {
@@ -111,39 +111,39 @@ export class Reading {
   }
 
   async #sendBody(head: Head, span: Span, first?: FlightReader): Promise<void> {
-    const context: BodyContext = {
-      store: this.#store,
-      flights: this.#fetches.flights,
-      entry: this.#entry,
-      head,
-      epoch: this.#epoch,
-      ram: this.#request.settings.ram_cache_eligible,
-      out: this.#out,
-      note: this.#request.note,
-      fetchGap: missing => this.#gap(head, missing),
-      beforePiece: left => this.#holdRest(head, left),
-    };
+    const request = this.#request;
+    const source = { fetches: this.#fetches, request, entry: this.#entry, head, epoch: this.#epoch };
+    const lifeline = new Lifeline(source, span);
+    const ahead = this.#parallel.for(source, span, missing => this.#gap(head, missing));
     try {
-      await sendBody(context, span, first);
+      await sendBody(
+        {
+          store: this.#store,
+          flights: this.#fetches.flights,
+          request,
+          entry: this.#entry,
+          head,
+          epoch: this.#epoch,
+          out: this.#out,
+          note: request.note,
+          fetchGap: missing => this.#gap(head, missing),
+          onProgress(at, flight) {
+            lifeline.at = at;
+            ahead?.advance(at, flight);
+          },
+        },
+        span,
+        first,
+      );
     } finally {
-      this.#held?.leave();
+      lifeline.end();
+      ahead?.end();
     }
-  }
-
-  /** A slow client may want bytes after the signature's end: they have to be covered by a request opened before it. */
-  #holdRest(head: Head, left: Span): void {
-    const { expiresAt } = this.#request.signature;
-    if (this.#held || expiresAt === undefined || Date.now() < expiresAt - LAST_MINUTE) return;
-    const start = this.#fetches.firstMissing(this.#entry, head, this.#epoch, left);
-    if (start !== undefined)
-      this.#held = this.#fetches
-        .gap(this.#request, this.#entry, head, this.#epoch, { start, end: left.end })
-        ?.join(start);
   }
 
   /** Starts the fetch of what is missing of `span` from its first byte on. */
   #gap(head: Head, { start, end }: Span): Flight | undefined {
-    const last = Math.max(start, this.#store.gapEnd(this.#entry, head, start, end));
+    const last = this.#fetches.gapEnd(this.#entry, head, this.#epoch, { start, end });
     const flight = this.#fetches.gap(this.#request, this.#entry, head, this.#epoch, { start, end: last });
     flight?.answer.then(
       ({ status, learnt }) => {
@@ -157,10 +157,10 @@ export class Reading {
   }
 
   /** S3 refused a gap of a version that was to be served, and nothing has been sent yet. */
-  #gapRefused(flight: Flight, answer: FlightAnswer): Promise<void> {
-    if (answer.status !== 412 && answer.status >= 300) return this.#relay(flight, answer);
+  #gapRefused(lead: FlightReader, answer: FlightAnswer): Promise<void> {
+    if (answer.status !== 412 && answer.status >= 300) return this.#relay(lead, answer);
     // Not the version that is known any more: the read starts over with the caller's plain request.
-    flight.join(0).leave();
+    lead.leave();
     this.#waits = WAITS;
     return this.#fetchPlain();
   }
@@ -174,13 +174,18 @@ export class Reading {
       await other.answer.catch(() => {});
       return this.#out.gone ? undefined : this.run();
     }
-    const flight = this.#fetches.plain(this.#request, this.#entry, this.#epoch);
-    return this.#relay(flight, await flight.answer);
+    return this.#lead(this.#fetches.plain(this.#request, this.#entry, this.#epoch));
+  }
+
+  async #lead(flight: Flight): Promise<void> {
+    const lead = flight.join(0, this.#request);
+    return this.#relay(lead, await flight.answer);
   }
 
   /** S3's own answer goes on as it is; what it means for the cache is noted, and its body kept where it can be. */
-  async #relay(flight: Flight, answer: FlightAnswer): Promise<void> {
+  async #relay(lead: FlightReader, answer: FlightAnswer): Promise<void> {
     const { note, kind } = this.#request;
+    const { flight } = lead;
     const { status, statusText, headers, learnt } = answer;
     const { head, span } = flight;
     note.outcome = 'MISS';
@@ -194,12 +199,13 @@ export class Reading {
     const length = bodyLength(answer, kind.method);
     this.#out.begin(status, statusText, passOn(headers, note), length);
     if (length === 0) {
-      flight.join(0).leave();
+      lead.leave();
       this.#out.end();
       return;
     }
-    if (head && span) return this.#sendBody(head, span, flight.join(span.start));
-    return sendRaw(this.#out, flight);
+    if (head && span) return this.#sendBody(head, span, lead);
+    lead.at = 0;
+    return sendRaw(this.#out, lead);
   }
 
   /** S3 is asked about a candidate. */
@@ -243,21 +249,21 @@ export class Reading {
       return this.#giveStale(head, wanted);
     }
     // The object has changed, or this caller may not have it: the answer goes on, and is kept where it is a body.
-    const flight = this.#fetches.adopt(answer, request, this.#entry, this.#epoch, sentAt);
-    return this.#relay(flight, await flight.answer);
+    return this.#lead(this.#fetches.adopt(answer, request, this.#entry, this.#epoch, sentAt));
   }
 
   /** The fetch of a gap near the beginning is the question: its If-Match holds for the whole answer. */
   async #askByGap(head: Head, wanted: Wanted, missing: Span): Promise<void> {
-    const flight = this.#gap(head, missing);
-    const answer = await flight?.answer.catch((error: Error) => error);
-    if (!flight || !answer || answer instanceof Error) {
+    const lead = this.#gap(head, missing)?.join(missing.start, this.#request);
+    const answer = await lead?.flight.answer.catch((error: Error) => error);
+    if (!lead || !answer || answer instanceof Error) {
+      lead?.leave();
       return this.#unreachable(head, wanted, answer instanceof Error ? answer : undefined);
     }
-    if (!answer.learnt) return this.#gapRefused(flight, answer);
-    this.#vouched(head, answer.headers, flight.sentAt);
+    if (!answer.learnt) return this.#gapRefused(lead, answer);
+    this.#vouched(head, answer.headers, lead.flight.sentAt);
     this.#request.note.outcome = missing.start === wanted.span?.start ? 'MISS' : 'PARTIAL';
-    return this.#send(head, wanted, flight);
+    return this.#send(head, wanted, lead);
   }
 
   async #askHead(

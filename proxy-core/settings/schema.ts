@@ -107,6 +107,21 @@ const cache = Type.Object(
       '16MiB',
       'Most memory for bytes on their way. Above it new reads are passed through without being kept.',
     ),
+    parallel_fill: Type.Object(
+      {
+        connections: integer(
+          4,
+          1,
+          16,
+          'Connections to S3 that one cold read of a large object may use at once. `1`: each read uses one.',
+        ),
+        min_object_size: size('64MiB', '16MiB', 'Smallest read for which that is done.'),
+      },
+      {
+        additionalProperties: false,
+        description: 'Cold reads of large objects over several connections at once, where Range is not signed.',
+      },
+    ),
     disk_timeout: duration('1s', '10ms', '1m', 'How long a request waits for the disk before it is served from S3.'),
   },
   { description: 'What is kept, where, how much and for how long.', additionalProperties: false },

@@ -1,8 +1,9 @@
 import type { Span } from '../request/index.ts';
-import { type BufferPool, PIECE } from './buffer-pool.ts';
+import type { BufferPool, Piece } from './buffer-pool.ts';
 import { EXTENT } from './disk/extent-format.ts';
 import type { Extent } from './disk/extent-index.ts';
-import { ExtentEncoder, shrinks } from './disk/extent-writer.ts';
+import { ExtentOutput, type Room } from './disk/extent-output.ts';
+import { shrinks } from './disk/extent-writer.ts';
 import type { Scratch } from './disk/scratch.ts';
 
 export interface FillTarget {
@@ -10,254 +11,232 @@ export interface FillTarget {
   readonly version: string;
   /** Final path of an extent, and the folder it is in. */
   place(span: Span): { path: string; folder: string };
+  /** The first run of bytes of `span` that is not on the disk yet, as far as is known. */
+  missing(span: Span): Span | undefined;
   /** An extent has its place. */
   onExtent(extent: Extent): void;
-  /** Content as it comes in, in pieces of at most 1 MiB; a view that is overwritten afterwards. Goes on when the disk is given up. */
+  /** Content as it comes in; a view that is overwritten afterwards. Goes on while the disk is left out. */
   readonly onContent: ((start: number, content: Buffer) => void) | undefined;
-  /** The copy was given up; the bytes that were going to be kept are not. */
-  onAbandoned(reason: string): void;
-}
-
-/** Room on the disk, taken before an extent is begun. */
-export interface Room {
-  reserve(bytes: number): Promise<boolean>;
-  release(bytes: number): void;
+  /** Something of what came in will not be on the disk; told once. */
+  onSkipped(reason: string): void;
 }
 
 export interface FillOptions {
   readonly scratch: Scratch;
   readonly pool: BufferPool;
-  /** Undefined when the disk takes nothing at the moment: only `onContent` is told. */
-  readonly room: Room | undefined;
+  readonly room: Room;
   readonly target: FillTarget;
-  /** Where the bytes belong in the object; what comes is the first byte of it, in order. */
+  /** Where the bytes belong in the object. */
   readonly span: Span;
   /** `try`: compress unless the first unit doesn't shrink. */
   readonly compression: 'off' | 'try';
-  /** Called when `write` returned false and may be called again. */
-  onDrain(): void;
+  /** Whether the disk takes anything at the moment; asked before each extent. */
+  takes(): boolean;
+  /** Whether somebody is waiting for bytes that have not arrived: then the source must not be held up for long. */
+  urgent(): boolean;
+  /** What is pending or how busy it is has changed: the source may go on, readers may look again. */
+  onChange(): void;
 }
 
-interface ExtentInHand {
-  readonly encoder: ExtentEncoder;
-  readonly fd: number;
-  readonly path: string;
-  /** Bytes of room taken for it. */
-  readonly reserved: number;
+/** Pieces that may wait for the disk before the source is asked to pause, and how many when memory is short. */
+const QUEUE = 8;
+const QUEUE_TIGHT = 2;
+/** How long the source is held up for the disk while somebody waits for its bytes, ms. */
+const PATIENCE = 100;
+/** How long the disk is left out after it failed or lagged, ms: doubled each time, from the first to the second. */
+const REST = { first: 100, longest: 10_000 };
+
+interface Waiting {
+  readonly start: number;
+  readonly content: Buffer;
+  readonly piece: Piece;
 }
-
-/** What an extent takes beside its content: its index and the frames' own bytes. */
-const OVERHEAD = 8192;
-
-/** Pieces that may wait for the disk before the source is asked to pause. */
-const QUEUE = 4;
 
 /**
- * Writes bytes that arrive in order to the disk as extents, beside their way to the client. It copies them into pooled
- * buffers, so that it holds nothing of the network's; where the budget or the disk can't keep up it gives up and lets
- * the stream go on alone (design section 3, rules 5 and 6).
+ * Writes bytes that arrive in order to the disk as extents, beside their way to the client. Where the disk fails or
+ * can't keep up, extents are left out and the stream goes on without it (design section 3, rule 5); after a while the
+ * next extent is tried again.
  */
 export class Fill {
   readonly #options: FillOptions;
-  readonly #span: Span;
-  #at: number;
-  #piece: Buffer | undefined;
-  #pieceStart: number;
-  #used = 0;
-  #queued = 0;
-  #wantsDrain = false;
-  #abandoned = false;
-  #tail: Promise<void> = Promise.resolve();
+  #queue: Waiting[] = [];
+  #writing: Promise<void> | undefined;
+  #extent: ExtentOutput | undefined;
+  /** The extent that the first of the queue belongs to is given up as soon as the disk has let go of it. */
+  #dropping = false;
   #compress: boolean | undefined;
-  #current: ExtentInHand | undefined;
+  /** Extents are left out until one begins after this time; undefined while all is well. */
+  #restUntil: number | undefined;
+  #rest = REST.first;
+  #troubleAt = Number.NEGATIVE_INFINITY;
+  /** The byte after the last that came. */
+  #end: number;
+  #timer: NodeJS.Timeout | undefined;
+  #told = false;
 
   constructor(options: FillOptions) {
     this.#options = options;
-    this.#span = options.span;
-    this.#at = options.span.start;
-    this.#pieceStart = options.span.start;
+    this.#end = options.span.start;
     this.#compress = options.compression === 'off' ? false : undefined;
-    this.#abandoned = options.room === undefined;
+    if (!options.takes()) this.#restUntil = performance.now() + REST.first;
   }
 
-  /** Nothing more of it will be on the disk. */
-  get abandoned(): boolean {
-    return this.#abandoned;
+  /** More waits for the disk than should: the source pauses until `onChange`. */
+  get busy(): boolean {
+    return this.#queue.length >= (this.#options.pool.tight ? QUEUE_TIGHT : QUEUE);
   }
 
-  /** Next byte to come. */
-  get position(): number {
-    return this.#at;
+  /** What arrives now will be on the disk, as far as one can tell. */
+  get healthy(): boolean {
+    return this.#restUntil === undefined;
   }
 
-  /** Returns false when the source should pause until `onDrain`. The chunk is copied. */
-  write(chunk: Buffer): boolean {
-    let from = 0;
-    while (from < chunk.length && (!this.#abandoned || this.#options.target.onContent)) {
-      if (!this.#piece) {
-        this.#piece = this.#options.pool.take();
-        if (!this.#piece) {
-          this.#abandon('the memory budget for reads and fills is used up');
-          this.#at += chunk.length - from;
-          break;
-        }
-        this.#pieceStart = this.#at;
-        this.#used = 0;
-      }
-      const room = PIECE - (this.#pieceStart % PIECE) - this.#used;
-      const take = Math.min(room, chunk.length - from);
-      chunk.copy(this.#piece, this.#used, from, from + take);
-      this.#used += take;
-      this.#at += take;
-      from += take;
-      if (take === room) this.#flush();
-    }
-    if (this.#abandoned || this.#queued < QUEUE) return true;
-    this.#wantsDrain = true;
-    return false;
+  /** The byte at `at`, which came here, is on its way to the disk. */
+  keeps(at: number): boolean {
+    const span = this.#extent?.span;
+    if (span && extentOf(span.start) === extentOf(at)) return at >= span.start && at < this.#end && !this.#dropping;
+    const first = this.#queue.find(({ start }) => extentOf(start) === extentOf(at));
+    if (first === undefined || (this.#dropping && first === this.#queue[0])) return false;
+    return at >= first.start && at < this.#end;
+  }
+
+  /**
+   * The next `length` bytes, from `start`, at the beginning of `piece`: they lie within one MiB of the object, and reach
+   * to its end unless the source ended. Bytes may be left out before, which costs the extent that they are in.
+   */
+  write(piece: Piece, start: number, length: number): void {
+    const content = piece.bytes.subarray(0, length);
+    this.#options.target.onContent?.(start, content);
+    const begins = start % EXTENT === 0 || start === this.#options.span.start;
+    if (this.healthy && start !== this.#end && !begins) this.#leaveOut('memory ran short', this.#end - 1);
+    this.#end = start + length;
+    if (!this.healthy && !(begins && this.#tryAgain())) return;
+    this.#queue.push({ start, content, piece: piece.retain() });
+    this.#writing ??= this.#work();
+    if (this.busy) this.#timer ??= setTimeout(() => this.#lagged(), PATIENCE);
   }
 
   /** No more bytes come: what arrived is kept, also where the source was cut. Resolves when it has its place. */
-  end(): Promise<void> {
-    if (this.#piece && this.#used > 0) this.#flush();
-    else if (this.#piece) this.#giveBack();
-    this.#tail = this.#tail.then(() => this.#finishCut());
-    return this.#tail;
-  }
-
-  /** Forgets the unfinished extent; finished ones stay. */
-  abandon(reason: string): void {
-    this.#abandon(reason);
-  }
-
-  #flush(): void {
-    const piece = this.#piece;
-    if (!piece) return;
-    const content = piece.subarray(0, this.#used);
-    const start = this.#pieceStart;
-    this.#piece = undefined;
-    this.#options.target.onContent?.(start, content);
-    if (this.#abandoned) {
-      this.#options.pool.give(piece);
-      return;
+  async end(): Promise<void> {
+    await this.#writing;
+    this.#calm();
+    const extent = this.#extent;
+    if (!extent) return;
+    try {
+      this.#options.target.onExtent(await extent.finishHere());
+    } catch (error) {
+      this.#tell((error as Error).message);
     }
-    this.#queued++;
-    this.#tail = this.#tail.then(async () => {
-      try {
-        if (!this.#abandoned) await this.#store(start, content, piece);
-        else this.#options.pool.give(piece);
-      } catch (error) {
-        this.#abandon((error as Error).message);
-      }
-      this.#queued--;
-      if (this.#wantsDrain && this.#queued < QUEUE) {
-        this.#wantsDrain = false;
-        this.#options.onDrain();
-      }
-    });
+    this.#extent = undefined;
+    this.#options.onChange();
   }
 
-  async #store(start: number, content: Buffer, piece: Buffer): Promise<void> {
+  async #work(): Promise<void> {
+    for (let next = this.#queue[0]; next; next = this.#queue[0]) {
+      await this.#store(next);
+      this.#queue.shift();
+      if (this.#dropping) this.#discard();
+      if (!this.busy) this.#calm();
+      this.#options.onChange();
+    }
+    this.#writing = undefined;
+  }
+
+  async #store({ start, content, piece }: Waiting): Promise<void> {
     let stuck = false;
-    const giveBack = () => this.#options.pool.give(piece);
     try {
       this.#compress ??= await shrinks(content);
-      this.#current ??= await this.#begin(start);
-      const { encoder, fd } = this.#current;
-      const at = encoder.offset;
-      const frames = await encoder.frames(content);
-      const size = frames.reduce((sum, frame) => sum + frame.length, 0);
-      const written = await this.#options.scratch.volume.writev(fd, frames, at, giveBack).catch(error => {
-        // A write that missed its deadline may still read from the piece: it is given back when the thread returns.
-        stuck = (error as Error).name === 'DiskUnavailable';
-        throw error;
-      });
-      if (written !== size) throw new Error('short write');
-      if (encoder.done) await this.#finish(encoder);
+      for (let at = start; at < start + content.length && !this.#dropping; ) {
+        this.#extent ??= await this.#begin(at);
+        const extent = this.#extent;
+        if (!extent) break;
+        at = Math.max(at, extent.next);
+        if (at >= start + content.length) break;
+        const end = Math.min(start + content.length, extent.span.end + 1);
+        await extent
+          .write(at, content.subarray(at - start, end - start), () => piece.release())
+          .catch(error => {
+            // A write that missed its deadline may still read from the piece: it is released when the thread returns.
+            stuck = (error as Error).name === 'DiskUnavailable';
+            throw error;
+          });
+        at = end;
+        if (extent.complete && !this.#dropping) await this.#publish(extent);
+      }
+    } catch (error) {
+      this.#leaveOut((error as Error).message, start);
     } finally {
-      if (!stuck) giveBack();
+      if (!stuck) piece.release();
     }
   }
 
-  async #begin(start: number): Promise<ExtentInHand> {
-    const end = Math.min(this.#span.end, Math.floor(start / EXTENT) * EXTENT + EXTENT - 1);
-    const { target, scratch, room } = this.#options;
-    const reserved = end - start + 1 + OVERHEAD;
-    if (!(await room?.reserve(reserved))) throw new Error('the cache is full, and room could not be made in time');
-    try {
-      const file = await scratch.create();
-      return { ...file, reserved, encoder: new ExtentEncoder(target, { start, end }, this.#compress === true) };
-    } catch (error) {
-      room?.release(reserved);
-      throw error;
+  /** An extent for the first bytes from `start` on, in its stretch of 8 MiB, that are not on the disk already. */
+  async #begin(start: number): Promise<ExtentOutput | undefined> {
+    const { span, target, scratch, room } = this.#options;
+    const missing = target.missing({ start, end: Math.min(span.end, (extentOf(start) + 1) * EXTENT - 1) });
+    if (!missing) return undefined;
+    return ExtentOutput.begin(
+      { scratch, room, binding: target, compress: this.#compress === true, place: extent => target.place(extent) },
+      missing,
+    );
+  }
+
+  async #publish(extent: ExtentOutput): Promise<void> {
+    this.#options.target.onExtent(await extent.finish());
+    this.#extent = undefined;
+    if (performance.now() - this.#troubleAt > REST.longest) this.#rest = REST.first;
+  }
+
+  /** The queue has been full for a while. */
+  #lagged(): void {
+    this.#timer = undefined;
+    if (!this.busy) return;
+    if (this.#options.urgent()) this.#leaveOut('the disk is slower than S3', this.#end - 1);
+    else this.#timer = setTimeout(() => this.#lagged(), PATIENCE);
+    this.#options.onChange();
+  }
+
+  /** Gives up the extent that `at` is in, and those that begin before the rest is over. */
+  #leaveOut(reason: string, at: number): void {
+    this.#tell(reason);
+    this.#troubleAt = performance.now();
+    if (this.healthy) {
+      this.#restUntil = this.#troubleAt + this.#rest;
+      this.#rest = Math.min(this.#rest * 2, REST.longest);
     }
+    const running = this.#queue[0];
+    const given = this.#queue.filter(waiting => waiting !== running && extentOf(waiting.start) === extentOf(at));
+    for (const { piece } of given) piece.release();
+    this.#queue = this.#queue.filter(waiting => !given.includes(waiting));
+    // The disk may have the running one in its hands.
+    if (running) this.#dropping ||= extentOf(running.start) === extentOf(at);
+    else this.#discard();
   }
 
-  async #finish(encoder: ExtentEncoder): Promise<void> {
-    const current = this.#current;
-    if (!current) return;
-    const { scratch, target, room } = this.#options;
-    const at = encoder.offset;
-    await this.#write(current.fd, encoder.finish(), at);
-    this.#current = undefined;
-    try {
-      await scratch.volume.close(current.fd);
-      const { path, folder } = target.place(encoder.span);
-      await scratch.place(current.path, path, folder, encoder.offset);
-      target.onExtent({ ...encoder.span, path });
-    } catch (error) {
-      scratch.volume.unlink(current.path).catch(() => {});
-      throw error;
-    } finally {
-      room?.release(current.reserved);
-    }
-  }
-
-  async #write(fd: number, bytes: Buffer, at: number): Promise<void> {
-    if ((await this.#options.scratch.volume.write(fd, bytes, at)) !== bytes.length) throw new Error('short write');
-  }
-
-  /** The source ended inside an extent: it is published as the shorter one that it is. */
-  async #finishCut(): Promise<void> {
-    const current = this.#current;
-    if (!current) return;
-    try {
-      if (this.#abandoned) throw new Error('abandoned');
-      const { encoder, fd } = current;
-      const at = encoder.offset;
-      const { frames, patch } = encoder.cutAt(this.#at - 1);
-      if (frames.length > 0) await this.#write(fd, Buffer.concat(frames), at);
-      if (patch) await this.#write(fd, patch.bytes, patch.at);
-      await this.#finish(encoder);
-    } catch (error) {
-      this.#abandon((error as Error).message);
-      this.#discard();
-    }
-  }
-
-  #abandon(reason: string): void {
-    if (this.#abandoned) return;
-    this.#abandoned = true;
-    if (this.#piece) this.#giveBack();
-    this.#tail = this.#tail.then(() => this.#discard());
-    this.#options.target.onAbandoned(reason);
+  #tryAgain(): boolean {
+    if (performance.now() < this.#restUntil! || !this.#options.takes()) return false;
+    this.#restUntil = undefined;
+    return true;
   }
 
   #discard(): void {
-    const current = this.#current;
-    if (!current) return;
-    this.#current = undefined;
-    this.#options.room?.release(current.reserved);
-    const { volume } = this.#options.scratch;
-    volume
-      .close(current.fd)
-      .catch(() => {})
-      .then(() => volume.unlink(current.path))
-      .catch(() => {});
+    this.#dropping = false;
+    this.#extent?.discard();
+    this.#extent = undefined;
   }
 
-  #giveBack(): void {
-    if (this.#piece) this.#options.pool.give(this.#piece);
-    this.#piece = undefined;
+  #calm(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
   }
+
+  #tell(reason: string): void {
+    if (this.#told) return;
+    this.#told = true;
+    this.#options.target.onSkipped(reason);
+  }
+}
+
+function extentOf(at: number): number {
+  return Math.floor(at / EXTENT);
 }

@@ -1,3 +1,4 @@
+export { type BufferPool, PIECE, type Piece } from './buffer-pool.ts';
 export type { Content } from './disk/extent-file.ts';
 export { EXTENT, UNIT } from './disk/extent-format.ts';
 export { bucketFolder, versionId } from './disk/paths.ts';

@@ -16,8 +16,9 @@ import { gibOf } from './disk/paths.ts';
 import { type FileModes, Scratch } from './disk/scratch.ts';
 import { Volume } from './disk/volume.ts';
 import type { ObjectEntry } from './entry.ts';
-import { Fill } from './fill.ts';
+import { Fill, type FillOptions } from './fill.ts';
 import type { Head, Stamp } from './head.ts';
+import type { Cell } from './memory/cells.ts';
 
 /** Bodies up to this size live in their head file and, while they arrive, in one buffer. */
 export const SMALL = UNIT;
@@ -52,6 +53,9 @@ export interface StoreCounters {
 }
 
 const FORMAT = 1;
+
+/** Cells in which the end of a gap is looked for in RAM; farther away only the disk's extents end one. */
+const CELLS_AHEAD = 1024;
 
 /** Everything that is kept: heads and epochs, extents on disk, blocks in RAM. The only thing of store/ that reads use. */
 export class Store {
@@ -136,8 +140,8 @@ export class Store {
     this.#blocks.maxBytes = bytes;
   }
 
-  /** A whole cell of this version from RAM. */
-  cell(entry: ObjectEntry, head: Head, index: number): Buffer | undefined {
+  /** A whole cell of this version from RAM; to be pinned by whoever still reads from it in a later turn. */
+  cell(entry: ObjectEntry, head: Head, index: number): Cell | undefined {
     return entry.head?.version === head.version ? this.#blocks.get(entry.blockKey, index) : undefined;
   }
 
@@ -147,10 +151,9 @@ export class Store {
     if (entry.inline) return undefined;
     let at = span.start;
     while (at <= span.end) {
-      const extent = entry.index(at).at(at);
-      if (extent) at = extent.end + 1;
-      else if (this.#blocks.has(entry.blockKey, Math.floor(at / UNIT))) at = (Math.floor(at / UNIT) + 1) * UNIT;
-      else return at;
+      const next = this.#heldUntil(entry, at);
+      if (next === at) return at;
+      at = next;
     }
     return undefined;
   }
@@ -165,14 +168,31 @@ export class Store {
       const held = this.#nextHeld(entry, at, until);
       if (held > until) return until;
       let end = held;
-      for (let extent = entry.index(end).at(end); extent; extent = entry.index(end).at(end)) end = extent.end + 1;
+      for (let more = this.#heldUntil(entry, end); more > end; more = this.#heldUntil(entry, end)) end = more;
       if (end > until || end - held > this.#options.mergeGap) return held - 1;
       at = end;
     }
   }
 
+  /** The byte after the extent or cell that holds `at`; `at` where nothing does. */
+  #heldUntil(entry: ObjectEntry, at: number): number {
+    const extent = entry.index(at).at(at);
+    if (extent) return extent.end + 1;
+    const cell = Math.floor(at / UNIT);
+    return this.#blocks.has(entry.blockKey, cell) ? (cell + 1) * UNIT : at;
+  }
+
+  /** First byte after `from` that a cell in RAM begins with; looked for so far ahead only as is worth it. */
+  #nextCell(entry: ObjectEntry, from: number, until: number): number {
+    if (this.#blocks.bytes === 0) return Number.POSITIVE_INFINITY;
+    const last = Math.floor(Math.min(until, from + CELLS_AHEAD * UNIT) / UNIT);
+    for (let cell = Math.floor(from / UNIT) + 1; cell <= last; cell++)
+      if (this.#blocks.has(entry.blockKey, cell)) return cell * UNIT;
+    return Number.POSITIVE_INFINITY;
+  }
+
   #nextHeld(entry: ObjectEntry, from: number, until: number): number {
-    let next = Number.POSITIVE_INFINITY;
+    let next = this.#nextCell(entry, from, until);
     for (let gib = gibOf(from); gib <= gibOf(until) && next > until; gib++) {
       next = Math.min(next, entry.index(gib * 2 ** 30).nextStart(from));
     }
@@ -223,33 +243,28 @@ export class Store {
     entry: ObjectEntry,
     head: Head,
     span: Span,
-    options: {
-      ram: boolean;
-      compression: 'off' | 'try';
-      onDrain(): void;
-      /** An extent has its place, or none will come any more. */
-      onChange(): void;
-    },
+    options: Pick<FillOptions, 'compression' | 'urgent' | 'onChange'> & { ram: boolean },
   ): Fill {
     const blockKey = entry.blockKey;
-    const { hash } = entry.paths;
     return new Fill({
       scratch: this.#scratch,
       pool: this.pool,
-      room: this.takesFills ? this.capacity : undefined,
+      room: this.capacity,
       span,
       compression: options.compression,
-      onDrain: options.onDrain,
+      takes: () => this.takesFills && entry.head?.version === head.version,
+      urgent: options.urgent,
+      onChange: options.onChange,
       target: {
-        hash,
+        hash: entry.paths.hash,
         version: head.version,
         place: extent => ({
           path: entry.paths.extent(head.version, head.length, extent),
           folder: entry.paths.extents(head.version, head.length, gibOf(extent.start)).folder,
         }),
+        missing: wanted => (entry.head?.version === head.version ? entry.missing(wanted) : wanted),
         onExtent: extent => {
           if (entry.head?.version === head.version) entry.index(extent.start).add(extent);
-          options.onChange();
         },
         onContent: options.ram
           ? (start, content) => {
@@ -257,10 +272,9 @@ export class Store {
                 this.#blocks.offer(blockKey, start, content, head.length, head.length > SMALL);
             }
           : undefined,
-        onAbandoned: reason => {
+        onSkipped: reason => {
           this.#options.counters.disk_skipped++;
           this.#options.onEvent('fill', reason);
-          options.onChange();
         },
       },
     });

@@ -9,16 +9,13 @@ export class DamagedExtent extends Error {
   override readonly name = 'DamagedExtent';
 }
 
-/**
- * Verified content. `release` must be called once, when it has been used; with false where something may still read
- * from its buffer (a socket that was destroyed in the middle of a write), which is then left to the collector.
- */
+/** Verified content. `release` must be called once, when nothing reads from its buffers any more. */
 export interface Content {
   /** Consecutive bytes of the object from `start`. */
   readonly start: number;
   readonly pieces: readonly Buffer[];
   readonly length: number;
-  release(reusable: boolean): void;
+  release(): void;
 }
 
 /**
@@ -86,27 +83,25 @@ export class ExtentFile {
       fileEnd = head.offset + head.size;
     }
     const size = fileEnd - head.offset;
-    const buffer = pooled ?? Buffer.allocUnsafeSlow(size);
-    const release = pooled ? (reusable: boolean) => (reusable ? pool.give(pooled) : pool.forget()) : () => {};
+    const buffer = pooled?.bytes ?? Buffer.allocUnsafeSlow(size);
+    const release = () => pooled?.release();
     this.#readers++;
     try {
-      const got = await this.#volume
-        .read(this.#fd, buffer, 0, size, head.offset, () => release(true))
-        .catch(error => {
-          // A read that missed its deadline still owns the buffer; `late` returns it when the thread comes back.
-          throw Object.assign(error as Error, { keepsBuffer: (error as Error).name === 'DiskUnavailable' });
-        });
+      const got = await this.#volume.read(this.#fd, buffer, 0, size, head.offset, release).catch(error => {
+        // A read that missed its deadline still owns the buffer; `late` returns it when the thread comes back.
+        throw Object.assign(error as Error, { keepsBuffer: (error as Error).name === 'DiskUnavailable' });
+      });
       if (got !== size) throw new DamagedExtent('short read');
       const from = unitSpan(this.span, first).start;
       const to = unitSpan(this.span, last).end;
       const pieces = head.stored
         ? this.#verifyStored(buffer, first, last, head.offset)
         : await this.#decode(buffer, first, last, head.offset);
-      if (!head.stored) release(true);
       const cut = cutTo(pieces, start - from, to - Math.min(end, to));
-      return { start, pieces: cut, length: Math.min(end, to) - start + 1, release: head.stored ? release : () => {} };
+      // What was decoded is in buffers of its own, but the budget counts it by the one it was read into.
+      return { start, pieces: cut, length: Math.min(end, to) - start + 1, release };
     } catch (error) {
-      if (!(error as { keepsBuffer?: boolean }).keepsBuffer) release(true);
+      if (!(error as { keepsBuffer?: boolean }).keepsBuffer) release();
       throw error;
     } finally {
       this.#readers--;

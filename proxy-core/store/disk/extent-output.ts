@@ -1,0 +1,137 @@
+import type { Span } from '../../request/index.ts';
+import type { Binding } from './extent-format.ts';
+import type { Extent } from './extent-index.ts';
+import { ExtentEncoder } from './extent-writer.ts';
+import type { Scratch } from './scratch.ts';
+
+/** Room on the disk, taken before an extent is begun. */
+export interface Room {
+  reserve(bytes: number): Promise<boolean>;
+  release(bytes: number): void;
+}
+
+/** What an extent takes beside its content: its index and the frames' own bytes. */
+const OVERHEAD = 8192;
+
+export interface ExtentOutputOptions {
+  readonly scratch: Scratch;
+  readonly room: Room;
+  readonly binding: Binding;
+  readonly compress: boolean;
+  /** Final path of an extent, and the folder it is in. */
+  place(span: Span): { path: string; folder: string };
+}
+
+/** One extent on its way to the disk: room taken, a file aside, content written in order, then its place or nothing. */
+export class ExtentOutput {
+  readonly #options: ExtentOutputOptions;
+  readonly #encoder: ExtentEncoder;
+  readonly #fd: number;
+  readonly #path: string;
+  readonly #reserved: number;
+  #next: number;
+  #state: 'open' | 'closed' = 'open';
+
+  private constructor(options: ExtentOutputOptions, span: Span, file: { fd: number; path: string }, reserved: number) {
+    this.#options = options;
+    this.#encoder = new ExtentEncoder(options.binding, span, options.compress);
+    this.#fd = file.fd;
+    this.#path = file.path;
+    this.#reserved = reserved;
+    this.#next = span.start;
+  }
+
+  /** Rejects when no room can be made in time, or with the volume's error. */
+  static async begin(options: ExtentOutputOptions, span: Span): Promise<ExtentOutput> {
+    const { room, scratch } = options;
+    const reserved = span.end - span.start + 1 + OVERHEAD;
+    if (!(await room.reserve(reserved))) throw new Error('the cache is full, and room could not be made in time');
+    try {
+      return new ExtentOutput(options, span, await scratch.create(), reserved);
+    } catch (error) {
+      room.release(reserved);
+      throw error;
+    }
+  }
+
+  get span(): Span {
+    return this.#encoder.span;
+  }
+
+  /** The byte that comes next. */
+  get next(): number {
+    return this.#next;
+  }
+
+  /** Every byte of its span has been written. */
+  get complete(): boolean {
+    return this.#encoder.done;
+  }
+
+  /** The next bytes. `late` is called when they are free again, in case the write missed its deadline (DiskUnavailable). */
+  async write(start: number, content: Buffer, late: () => void): Promise<void> {
+    if (start !== this.#next) throw new RangeError(`an extent's next byte is ${this.#next}, not ${start}`);
+    this.#next += content.length;
+    const at = this.#encoder.offset;
+    const frames = await this.#encoder.frames(content);
+    const size = frames.reduce((sum, frame) => sum + frame.length, 0);
+    if ((await this.#options.scratch.volume.writev(this.#fd, frames, at, late)) !== size)
+      throw new Error('short write');
+  }
+
+  /** Publishes it. In either case the room and the file aside are given back. */
+  async finish(): Promise<Extent> {
+    const { scratch, place, room } = this.#options;
+    const at = this.#encoder.offset;
+    try {
+      await this.#put(this.#encoder.finish(), at);
+      await scratch.volume.close(this.#fd);
+    } catch (error) {
+      this.discard();
+      throw error;
+    }
+    try {
+      const { path, folder } = place(this.span);
+      await scratch.place(this.#path, path, folder, this.#encoder.offset);
+      return { ...this.span, path };
+    } catch (error) {
+      scratch.volume.unlink(this.#path).catch(() => {});
+      throw error;
+    } finally {
+      this.#state = 'closed';
+      room.release(this.#reserved);
+    }
+  }
+
+  /** The source ended inside the extent: it is published as the shorter one that it is. */
+  async finishHere(): Promise<Extent> {
+    const at = this.#encoder.offset;
+    const { frames, patch } = this.#encoder.cutAt(this.#next - 1);
+    try {
+      if (frames.length > 0) await this.#put(Buffer.concat(frames), at);
+      if (patch) await this.#put(patch.bytes, patch.at);
+    } catch (error) {
+      this.discard();
+      throw error;
+    }
+    return this.finish();
+  }
+
+  /** Removes what was written. Nothing to do where `finish` has been through, one way or the other. */
+  discard(): void {
+    if (this.#state === 'closed') return;
+    this.#state = 'closed';
+    const { room, scratch } = this.#options;
+    room.release(this.#reserved);
+    scratch.volume
+      .close(this.#fd)
+      .catch(() => {})
+      .then(() => scratch.volume.unlink(this.#path))
+      .catch(() => {});
+  }
+
+  async #put(bytes: Buffer, at: number): Promise<void> {
+    if ((await this.#options.scratch.volume.write(this.#fd, bytes, at)) !== bytes.length)
+      throw new Error('short write');
+  }
+}
