@@ -54,6 +54,10 @@ export class Gateway {
       upstream: options.upstream,
       authorization: settings.cache.authorization,
       staleIfError: settings.cache.stale_if_error,
+      parallelFill: {
+        connections: settings.cache.parallel_fill.connections,
+        minObjectSize: settings.cache.parallel_fill.min_object_size,
+      },
       onS3Request: () => counters.s3_requests++,
       onS3Bytes: count => {
         counters.bytes_from_s3 += count;
