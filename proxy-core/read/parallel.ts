@@ -97,6 +97,7 @@ export class ParallelFill {
     if (this.#state === 'helping') this.#sendOut(at);
   }
 
+  /** No more of it: helpers under way end with the extent in hand, and the read goes on as any other. */
   end(): void {
     this.#state = 'over';
     for (const helper of this.#helpers) helper.leave();
@@ -133,7 +134,8 @@ export class ParallelFill {
   #sendOut(at: number): void {
     const { fetches, entry, head, epoch, request } = this.#source;
     const reach = Math.min(this.#span.end, at + (this.#connections + 1) * SEGMENT);
-    while (this.#next <= reach && this.#free > 0 && !this.#store.pool.tight && fetches.flights.count <= CROWD) {
+    this.#dismiss();
+    while (this.#next <= reach && this.#mayOpen) {
       const end = Math.min(this.#span.end, this.#next + SEGMENT - 1);
       const start = fetches.firstMissing(entry, head, epoch, { start: this.#next, end });
       if (start === undefined) {
@@ -141,23 +143,34 @@ export class ParallelFill {
         continue;
       }
       const flight = this.#open({ start, end });
-      if (!flight?.span) return this.#giveUp();
+      if (!flight?.span) {
+        this.end();
+        return;
+      }
       this.#next = flight.span.end + 1;
       this.#helpers.push(flight.join(start, request, true));
       flight.answer.then(
-        ({ learnt }) => learnt || this.#giveUp(),
-        () => this.#giveUp(),
+        ({ learnt }) => {
+          if (!learnt) this.end();
+        },
+        () => this.end(),
       );
     }
   }
 
-  get #free(): number {
-    for (const helper of this.#helpers.filter(({ flight }) => !flight.running)) {
+  /** Helpers that are through. */
+  #dismiss(): void {
+    for (const helper of this.#helpers) {
+      if (helper.flight.running) continue;
       this.#brought += broughtBy(helper);
       helper.leave();
     }
     this.#helpers = this.#helpers.filter(({ flight }) => flight.running);
-    return this.#connections - this.#helpers.length - (this.#first?.running ? 1 : 0);
+  }
+
+  get #mayOpen(): boolean {
+    if (this.#store.pool.tight || this.#source.fetches.flights.count > CROWD) return false;
+    return this.#helpers.length + (this.#first?.running ? 1 : 0) < this.#connections;
   }
 
   #judge(now: number): void {
@@ -166,15 +179,11 @@ export class ParallelFill {
     const helped = this.#helpers.reduce((sum, helper) => sum + broughtBy(helper), this.#brought);
     const total = helped + (this.#first?.position ?? position) - position;
     this.#begun = { ...this.#begun, rate: 0 };
-    if (total / (now - at) < WORTH * rate) this.#giveUp();
-  }
-
-  /** Helpers under way end with the extent in hand; the read goes on as any other. */
-  #giveUp(): void {
-    this.end();
+    if (total / (now - at) < WORTH * rate) this.end();
   }
 }
 
+/** Bytes. */
 function broughtBy({ flight }: FlightReader): number {
   return Math.max(0, flight.position - (flight.span?.start ?? flight.position));
 }
