@@ -19,7 +19,7 @@ describe('blocks in memory', () => {
           const [first, last] = [cell * UNIT, Math.min(length, (cell + 1) * UNIT) - 1];
           const whole = start <= first && last <= end;
           expect(blocks.has('v:', cell)).toBe(whole);
-          expect(blocks.get('v:', cell)?.equals(object.subarray(first, last + 1)) ?? false).toBe(whole);
+          expect(blocks.get('v:', cell)?.bytes.equals(object.subarray(first, last + 1)) ?? false).toBe(whole);
         }
       }),
     );
@@ -31,7 +31,7 @@ describe('blocks in memory', () => {
     const before = Buffer.from(piece);
     blocks.offer('v:', 0, piece, UNIT, false);
     piece.fill(0);
-    expect(blocks.get('v:', 0)?.equals(before)).toBe(true);
+    expect(blocks.get('v:', 0)?.bytes.equals(before)).toBe(true);
   });
 
   it('belong to one version', () => {

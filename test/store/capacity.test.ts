@@ -13,36 +13,29 @@ import { describe, expect, it, vi } from 'vitest';
 import { Capacity } from '../../proxy-core/store/disk/capacity.ts';
 import { DiskUnavailable, Volume } from '../../proxy-core/store/disk/volume.ts';
 import { EXTENT, type Head, type Store } from '../../proxy-core/store/index.ts';
-import { address, afterTest, diskUsage, filesIn, headOf, noise, openStore, tempFolder, until } from './helpers.ts';
+import {
+  address,
+  afterTest,
+  diskUsage,
+  filesIn,
+  fillWhole,
+  headOf,
+  noise,
+  openStore,
+  tempFolder,
+  until,
+} from './helpers.ts';
 
 const MIB = 1 << 20;
 
-/** Reads an object of this length from S3, as it were: head and content go to the disk as far as there is room. */
+/** Reads an object of this length from S3, as it were: head and content go to the disk as far as there is room. True: all of it. */
 async function keep(store: Store, key: string, content: Buffer, head: Head = headOf(content.length)): Promise<boolean> {
   const entry = await store.catalog.look(address(key));
   const stamp = { validatedAt: store.now(), epoch: entry.epoch };
   store.adopt(entry, head, stamp);
   await store.keepHead(entry, head, stamp);
-  let drained: (() => void) | undefined;
-  const fill = store.fill(
-    entry,
-    head,
-    { start: 0, end: head.length - 1 },
-    {
-      ram: false,
-      compression: 'off',
-      onDrain: () => drained?.(),
-      onChange: () => {},
-    },
-  );
-  for (let at = 0; at < content.length && !fill.abandoned; at += MIB) {
-    if (!fill.write(content.subarray(at, at + MIB)))
-      await new Promise<void>(resolve => {
-        drained = resolve;
-      });
-  }
-  await fill.end();
-  return !fill.abandoned;
+  await fillWhole(store, entry, head, content);
+  return store.firstGap(entry, head, { start: 0, end: head.length - 1 }) === undefined;
 }
 
 describe('max_cache_size', () => {

@@ -3,7 +3,18 @@ import { dirname, join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import { isFresh } from '../../proxy-core/freshness/index.ts';
 import { EXTENT, type Head, type ObjectEntry, type Part, type Store } from '../../proxy-core/store/index.ts';
-import { address, afterTest, diskUsage, filesIn, headOf, noise, openStore, tempFolder, until } from './helpers.ts';
+import {
+  address,
+  afterTest,
+  diskUsage,
+  filesIn,
+  fillWhole,
+  headOf,
+  noise,
+  openStore,
+  tempFolder,
+  until,
+} from './helpers.ts';
 
 const OBJECT = address('key');
 const TTL = 60_000;
@@ -16,20 +27,8 @@ async function keep(store: Store, entry: ObjectEntry, head: Head, at = store.now
 
 /** Writes the whole of a version, as a flight would. */
 async function fill(store: Store, entry: ObjectEntry, head: Head, content: Buffer): Promise<void> {
-  const writing = store.fill(
-    entry,
-    head,
-    { start: 0, end: head.length - 1 },
-    {
-      ram: false,
-      compression: 'off',
-      onDrain: () => {},
-      onChange: () => {},
-    },
-  );
-  for (let at = 0; at < content.length; at += 100_000) writing.write(content.subarray(at, at + 100_000));
-  await writing.end();
-  expect(writing.abandoned).toBe(false);
+  await fillWhole(store, entry, head, content);
+  expect(store.firstGap(entry, head, { start: 0, end: head.length - 1 })).toBeUndefined();
 }
 
 /** Lets the calls of an operation of the volume through one by one. */
@@ -337,7 +336,7 @@ describe('a new version', () => {
     await store.catalog.drop(one);
     const read = await store.read(two, head, { start: 0, end: 99 }, { ram: false });
     expect(Buffer.concat(read?.pieces ?? []).equals(content.subarray(0, 100))).toBe(true);
-    read?.release(true);
+    read?.release();
   });
 });
 

@@ -1,12 +1,23 @@
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterEach, expect, vi } from 'vitest';
-import type { ObjectAddress, RawHeaders } from '../../proxy-core/request/index.ts';
-import { type Head, Store, type StoreCounters, type StoreOptions, versionId } from '../../proxy-core/store/index.ts';
+import { Window } from '../../proxy-core/read/window.ts';
+import type { ObjectAddress, RawHeaders, Span } from '../../proxy-core/request/index.ts';
+import {
+  type Fill,
+  type Head,
+  type ObjectEntry,
+  Store,
+  type StoreCounters,
+  type StoreOptions,
+  versionId,
+} from '../../proxy-core/store/index.ts';
 
-export { filesIn } from './plain-files.ts';
+import { filesIn } from './plain-files.ts';
+
+export { filesIn };
 
 const cleanUps: (() => unknown)[] = [];
 
@@ -65,6 +76,75 @@ export async function openStore(cacheDir: string, options: Partial<StoreOptions>
   return { store, counters, problems, close };
 }
 
+/** A fill that gets its bytes as it does from a flight: in pieces of the memory budget, from a source that waits when it should. */
+export interface Filling {
+  readonly fill: Fill;
+  /** Byte of the object that comes next. */
+  readonly position: number;
+  /** The next bytes, in chunks of this size; resolves when the last one has been taken. */
+  send(content: Buffer, chunk?: number): Promise<void>;
+  /** No more comes: resolves when all that is kept has its place. */
+  end(): Promise<void>;
+}
+
+export interface FillingOptions {
+  /** Without it, the whole object. */
+  readonly span?: Span;
+  readonly ram?: boolean;
+  readonly compression?: 'off' | 'try';
+  readonly urgent?: () => boolean;
+  readonly onChange?: () => void;
+}
+
+export function startFill(store: Store, entry: ObjectEntry, head: Head, options: FillingOptions = {}): Filling {
+  const { span = { start: 0, end: head.length - 1 }, ram = false, compression = 'try', urgent = () => false } = options;
+  let changed = () => {};
+  const fill = store.fill(entry, head, span, {
+    ram,
+    compression,
+    urgent,
+    onChange: () => {
+      options.onChange?.();
+      changed();
+    },
+  });
+  const { pool } = store;
+  const window = new Window({ ...span, pool, onPiece: (piece, start, length) => fill.write(piece, start, length) });
+  const ready = async () => {
+    while (fill.busy)
+      await new Promise<void>(resolve => {
+        changed = resolve;
+      });
+  };
+  return {
+    fill,
+    get position() {
+      return window.end;
+    },
+    async send(content, chunk = 100_000) {
+      for (let at = 0; at < content.length; at += chunk) {
+        await ready();
+        window.append(content.subarray(at, at + chunk));
+        // Only the piece that is being filled is held, as by a flight whose readers have taken all there is.
+        window.trim(window.end);
+      }
+      await ready();
+    },
+    async end() {
+      window.close();
+      await fill.end();
+      window.clear();
+    },
+  };
+}
+
+/** Keeps the whole of the entry's version on disk, as the flight of a cold read does. */
+export async function fillWhole(store: Store, entry: ObjectEntry, head: Head, content: Buffer): Promise<void> {
+  const filling = startFill(store, entry, head);
+  await filling.send(content);
+  await filling.end();
+}
+
 export function address(key: string, bucket = 'data', origin = 'aws'): ObjectAddress {
   return { origin, bucket, key, storeKey: `${origin}\0${bucket}\0${key}` };
 }
@@ -97,6 +177,44 @@ export function noise(length: number, seed = 1): Buffer {
 export function prose(length: number, seed = 1): Buffer {
   const line = `the ${seed} quick brown fox jumps over the lazy dog, again and again; `;
   return Buffer.from(line.repeat(Math.ceil(length / line.length)).slice(0, length));
+}
+
+/** The object `key` with this head as its current version, none of it on disk. */
+export async function beginObject(store: Store, head: Head): Promise<ObjectEntry> {
+  const entry = await store.catalog.look(address('key'));
+  store.adopt(entry, head, { validatedAt: store.now(), epoch: '' });
+  return entry;
+}
+
+/** What the disk gives of a span that it has. */
+export async function readBack(
+  store: Store,
+  entry: ObjectEntry,
+  head: Head,
+  from: number,
+  to: number,
+): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  for (let at = from; at <= to; ) {
+    const content = await store.read(entry, head, { start: at, end: to }, { ram: false });
+    if (!content) throw new Error(`nothing at ${at}`);
+    pieces.push(...content.pieces.map(piece => Buffer.from(piece)));
+    at += content.length;
+    content.release();
+  }
+  return Buffer.concat(pieces);
+}
+
+/** Spans of the extents below a cache folder, `<start>-<end>`, in order. */
+export function extentsIn(folder: string): string[] {
+  return filesIn(join(folder, 'buckets'))
+    .map(path => basename(path).replace(/^.*\./, ''))
+    .filter(name => /^\d+-\d+$/.test(name))
+    .sort((a, b) => Number(a.split('-')[0]) - Number(b.split('-')[0]));
+}
+
+export function halfWrittenIn(folder: string): string[] {
+  return filesIn(join(folder, 'tmp'));
 }
 
 /** What `du` says of a folder and all in it. */

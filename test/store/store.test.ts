@@ -12,7 +12,19 @@ import {
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { EXTENT, type Head, SMALL, type Store } from '../../proxy-core/store/index.ts';
-import { address, afterTest, filesIn, headOf, noise, openStore, prose, tempFolder, until } from './helpers.ts';
+import {
+  address,
+  afterTest,
+  filesIn,
+  fillWhole,
+  headOf,
+  noise,
+  openStore,
+  prose,
+  startFill,
+  tempFolder,
+  until,
+} from './helpers.ts';
 
 const OBJECT = address('key');
 const STAMP = { validatedAt: 1_700_000_000_000, epoch: '' };
@@ -28,10 +40,7 @@ async function keepLarge(store: Store, key: string, content: Buffer): Promise<He
   const entry = await store.catalog.look(address(key));
   store.adopt(entry, head, STAMP);
   await store.keepHead(entry, head, STAMP);
-  const options = { ram: false, compression: 'try' as const, onDrain: () => {}, onChange: () => {} };
-  const fill = store.fill(entry, head, { start: 0, end: head.length - 1 }, options);
-  fill.write(content);
-  await fill.end();
+  await fillWhole(store, entry, head, content);
   return head;
 }
 
@@ -47,7 +56,7 @@ async function give(store: Store, key: string, from: number, to: number): Promis
     if (!content) return undefined;
     pieces.push(...content.pieces.map(piece => Buffer.from(piece)));
     at += content.length;
-    content.release(true);
+    content.release();
   }
   return Buffer.concat(pieces);
 }
@@ -243,10 +252,9 @@ describe('what is missing', () => {
     const entry = await store.catalog.look(OBJECT);
     store.adopt(entry, head, STAMP);
     const put = async (start: number, end: number) => {
-      const options = { ram: false, compression: 'off' as const, onDrain: () => {}, onChange: () => {} };
-      const fill = store.fill(entry, head, { start, end }, options);
-      fill.write(noise(end - start + 1));
-      await fill.end();
+      const filling = startFill(store, entry, head, { span: { start, end }, compression: 'off' });
+      await filling.send(noise(end - start + 1));
+      await filling.end();
     };
     await put(10_000, 10_999);
     await put(50_000, 59_999);

@@ -199,7 +199,7 @@ describe('buffers of reads', () => {
     expect(pool.bytesOut).toBe(0);
     run.mockRestore();
     const content = await file.read(span, pool);
-    content.release(true);
+    content.release();
     expect(pool.bytesOut).toBe(0);
     file.close();
   });
