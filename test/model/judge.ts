@@ -1,0 +1,109 @@
+import { type Asked, type Expected, expectedOf, partsOf } from './expected.ts';
+import type { History, Version } from './history.ts';
+
+/** What came back. */
+export interface Seen {
+  /** 0: the connection ended before an answer began. */
+  readonly status: number;
+  header(name: string): string | undefined;
+  /** Bytes of the body that came. */
+  readonly length: number;
+  /** The first byte of the body that is not the version's which the headers name; undefined: all are. */
+  readonly wrongAt: number | undefined;
+  /** The whole answer came, as its framing says. */
+  readonly complete: boolean;
+  /** The client itself went away. */
+  readonly left: boolean;
+  readonly endedAt: number;
+}
+
+/** What the answer is held against. */
+export interface Circumstances {
+  readonly versions: History<Version | undefined>;
+  /** Whether this caller may read the object. */
+  readonly permission: History<boolean>;
+  readonly startedAt: number;
+  /** What was so at this moment or later may be told: the start, less the ttl; but never older than a write that had been heard of. */
+  readonly notBefore: number;
+  /** A fault struck a request for this object meanwhile, or the proxy was killed. */
+  readonly disturbed: boolean;
+  readonly killed: boolean;
+}
+
+/** Undefined when the answer is one that S3 could have given at an allowed moment; else what is wrong with it. */
+export function judge(asked: Asked, seen: Seen, facts: Circumstances): string | undefined {
+  const { status } = seen;
+  if (status === 0) return facts.killed || seen.left ? undefined : 'the connection ended without an answer';
+  if (status >= 500) return facts.disturbed ? undefined : `${status}, and nothing was wrong with the origin`;
+  if (status === 403) {
+    // S3's refusals are never kept: somebody who may read now gets no 403.
+    const refused = facts.permission.between(facts.startedAt, seen.endedAt).some(({ what }) => !what);
+    return refused ? undefined : '403 to a caller who was allowed all the time';
+  }
+  if (!facts.permission.between(facts.notBefore, seen.endedAt).some(({ what }) => what))
+    return `${status} to a caller who was not allowed at any time`;
+  if (status === 404) {
+    const absent = facts.versions.between(facts.startedAt, seen.endedAt).some(({ what }) => !what);
+    return absent ? undefined : '404, and the object was there all the time';
+  }
+  const possible = facts.versions.between(facts.notBefore, seen.endedAt);
+  if (status === 200 || status === 206) return judgeBody(asked, seen, facts, possible);
+  const etag = seen.header('etag');
+  const justified = possible.some(
+    ({ what }) => expectedOf(what, asked).status === status && (status !== 304 || !etag || etag === what?.etag),
+  );
+  return justified ? undefined : `${status} fits no version of the time`;
+}
+
+function judgeBody(
+  asked: Asked,
+  seen: Seen,
+  { versions }: Circumstances,
+  possible: ReturnType<History<Version | undefined>['between']>,
+): string | undefined {
+  const id = seen.header('x-amz-meta-version');
+  const period = possible.find(({ what }) => what !== undefined && what.id === id);
+  const version = period?.what;
+  if (!period || !version) {
+    const known = versions.all.find(({ what }) => what?.id === id);
+    return known ? `version ${id} was no more by then` : `no version of this object: ${id}`;
+  }
+  const expected = expectedOf(version, asked);
+  const wrong = judgeHeaders(asked, seen, version, expected);
+  if (wrong !== undefined) return wrong;
+  if (expected.status !== 200 && expected.status !== 206) return `${seen.status} where ${expected.status} was due`;
+  if (seen.wrongAt !== undefined) return `byte ${seen.wrongAt} of the body is not version ${id}'s`;
+  const due = asked.method === 'HEAD' ? 0 : expected.end - expected.start;
+  if (seen.length > due) return `${seen.length} bytes where ${due} were due`;
+  if (seen.complete) return seen.length === due ? undefined : `complete with ${seen.length} of ${due} bytes`;
+  return undefined;
+}
+
+/** Whether an answer that ended early may have: what S3 had was replaced, the caller's permission ended, or there was trouble. */
+export function mayBeCut(seen: Seen, { versions, permission, startedAt, disturbed, killed }: Circumstances): boolean {
+  if (seen.complete || seen.left || disturbed || killed) return true;
+  if (seen.status !== 200 && seen.status !== 206) return false;
+  const id = seen.header('x-amz-meta-version');
+  const current = versions.between(seen.endedAt, seen.endedAt).some(({ what }) => what?.id === id);
+  return !current || permission.between(startedAt, seen.endedAt).some(({ what }) => !what);
+}
+
+function judgeHeaders(asked: Asked, seen: Seen, version: Version, expected: Expected): string | undefined {
+  if (expected.status !== seen.status) return `${seen.status} where ${expected.status} was due (version ${version.id})`;
+  if (!('start' in expected)) return undefined;
+  const { start, end } = expected;
+  const due: Record<string, string | undefined> = {
+    etag: version.etag,
+    'last-modified': version.lastModified,
+    'content-length': String(end - start),
+    'content-range': expected.status === 206 ? `bytes ${start}-${end - 1}/${version.bytes.length}` : undefined,
+    'x-amz-mp-parts-count': asked.part !== undefined && version.partSize ? String(partsOf(version)) : undefined,
+  };
+  if (asked.part === undefined)
+    due['x-amz-checksum-crc32'] = asked.checksums && expected.status === 200 ? version.checksum : undefined;
+  for (const [name, value] of Object.entries(due)) {
+    const got = seen.header(name);
+    if (got !== value) return `${name}: ${got} where ${value} was due (version ${version.id})`;
+  }
+  return undefined;
+}

@@ -1,0 +1,201 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { bucketFolder } from '../../proxy-core/store/index.ts';
+import type { TestOrigin } from '../origin/index.ts';
+import { Client } from '../read/client.ts';
+import { type Changes, type Cistern, startInProcess, startProcess } from './proxies.ts';
+import { CLOSED, OPEN, World } from './world.ts';
+
+const MIB = 2 ** 20;
+
+/** A way in which proxies are set up; every one is a place of its own for schedules to run in. */
+export interface Plan {
+  readonly name: string;
+  readonly proxies: 1 | 2;
+  /** `cistern` processes, which are killed now and then, instead of cores in this process. */
+  readonly processes: boolean;
+  /** ms, by bucket. */
+  readonly ttl: { readonly [CLOSED]: number; readonly [OPEN]: number };
+  readonly cache: Changes['cache'];
+}
+
+const HOUR = 3_600_000;
+
+export const PLANS: readonly Plan[] = [
+  {
+    name: 'two cores, little memory and disk',
+    proxies: 2,
+    processes: false,
+    ttl: { [CLOSED]: 0, [OPEN]: HOUR },
+    cache: { max_ram_cache_size: 4 * MIB, max_cache_size: 48 * MIB },
+  },
+  {
+    name: 'two cores, no memory tier',
+    proxies: 2,
+    processes: false,
+    ttl: { [CLOSED]: HOUR, [OPEN]: 300 },
+    cache: { ram_cache_enabled: false, max_cache_size: 64 * MIB, memory_budget: 16 * MIB },
+  },
+  {
+    name: 'one core with room',
+    proxies: 1,
+    processes: false,
+    ttl: { [CLOSED]: 300, [OPEN]: 0 },
+    cache: { max_ram_cache_size: 32 * MIB, max_cache_size: 1024 * MIB },
+  },
+  {
+    name: 'two processes, killed now and then',
+    proxies: 2,
+    processes: true,
+    ttl: { [CLOSED]: HOUR, [OPEN]: 0 },
+    cache: { max_ram_cache_size: 4 * MIB, max_cache_size: 64 * MIB },
+  },
+];
+
+/** One of the proxies of a place, with what a client needs. */
+export class Seat {
+  proxy: Cistern;
+  client: Client;
+  /** When it was down, ms: from just before it was killed until it was up again. */
+  readonly downs: { readonly from: number; until: number }[] = [];
+  readonly #origin: World['origin'];
+  readonly #start: () => Promise<Cistern>;
+  #restarting: Promise<void> | undefined;
+
+  constructor(origin: World['origin'], proxy: Cistern, start: () => Promise<Cistern>) {
+    this.#origin = origin;
+    this.#start = start;
+    this.proxy = proxy;
+    this.client = this.#newClient();
+  }
+
+  killAndRestart(): Promise<void> {
+    this.#restarting ??= this.#killAndRestart().finally(() => {
+      this.#restarting = undefined;
+    });
+    return this.#restarting;
+  }
+
+  wasDown(from: number, until: number): boolean {
+    return this.downs.some(down => down.from <= until && down.until >= from);
+  }
+
+  async #killAndRestart(): Promise<void> {
+    const down = { from: performance.now(), until: Number.POSITIVE_INFINITY };
+    this.downs.push(down);
+    await this.proxy.kill();
+    this.client.close();
+    this.proxy = await this.#start();
+    this.client = this.#newClient();
+    down.until = performance.now();
+  }
+
+  #newClient(): Client {
+    return new Client(this.#origin as TestOrigin, this.proxy.port);
+  }
+}
+
+/** An origin and proxies on one cache folder, used by one schedule after the other, each with objects of its own. */
+export class Place {
+  readonly plan: Plan;
+  readonly world: World;
+  readonly folder: string;
+  readonly seats: readonly Seat[];
+
+  private constructor(plan: Plan, world: World, folder: string, seats: readonly Seat[]) {
+    this.plan = plan;
+    this.world = world;
+    this.folder = folder;
+    this.seats = seats;
+  }
+
+  static async start(plan: Plan): Promise<Place> {
+    const world = await World.start();
+    const folder = await mkdtemp(join(tmpdir(), 'cistern-model-'));
+    const cacheDir = join(folder, 'cache');
+    await writeBucketSettings(cacheDir, world, plan);
+    const seats: Seat[] = [];
+    for (let i = 0; i < plan.proxies; i++) {
+      const own = join(folder, String(i));
+      const changes = settingsOf(plan, world, cacheDir, own);
+      const start = () => (plan.processes ? startProcess(own, changes) : startInProcess(changes));
+      seats.push(new Seat(world.origin, await start(), start));
+    }
+    await acquainted(cacheDir, plan.proxies);
+    return new Place(plan, world, folder, seats);
+  }
+
+  get cacheDir(): string {
+    return join(this.folder, 'cache');
+  }
+
+  async stop(): Promise<void> {
+    this.world.calm();
+    await Promise.all(
+      this.seats.map(({ client, proxy }) => {
+        client.close();
+        return proxy.stop();
+      }),
+    );
+    await this.world.stop();
+  }
+
+  async clear(): Promise<void> {
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}
+
+function settingsOf(plan: Plan, { origin }: World, cacheDir: string, own: string): Changes {
+  return {
+    server: { proxy_port: 0, shutdown_grace: 2000 },
+    health: { enabled: false },
+    metrics: { port: 0 },
+    dashboard: { enabled: false },
+    logging: {
+      access_log_enabled: false,
+      access_log_dir: join(own, 'access'),
+      app_log_dir: join(own, 'app'),
+      log_level: 'error',
+    },
+    connection_pool: {
+      upstream_overrides: { [origin.address]: { scheme: 'http', validate_tls: true } },
+      upstream_idle_timeout: 300,
+      upstream_first_byte_timeout: 2000,
+    },
+    cache: {
+      cache_dir: cacheDir,
+      min_free_space: { percent: 0 },
+      get_ttl: plan.ttl[CLOSED],
+      head_ttl: plan.ttl[CLOSED],
+      ...plan.cache,
+    },
+  };
+}
+
+/** The bucket that is open to all has a ttl of its own. */
+async function writeBucketSettings(cacheDir: string, { origin }: World, { ttl }: Plan): Promise<void> {
+  const folder = join(cacheDir, 'buckets', bucketFolder(origin.address, OPEN));
+  await mkdir(folder, { recursive: true });
+  const text = `${ttl[OPEN]}ms`;
+  await writeFile(join(folder, '_settings.json'), JSON.stringify({ get_ttl: text, head_ttl: text }));
+}
+
+/**
+ * A process that believes itself alone on the volume looks at nothing again. Each looks around at every heartbeat: when
+ * every one of them has beaten twice since all were there, all know of each other.
+ */
+async function acquainted(cacheDir: string, count: number): Promise<void> {
+  if (count === 1) return;
+  const beats = async () => {
+    const names = await readdir(join(cacheDir, 'instances'));
+    const texts = await Promise.all(names.map(name => readFile(join(cacheDir, 'instances', name), 'utf8')));
+    return texts.map(text => (JSON.parse(text || '{"beat":0}') as { beat: number }).beat);
+  };
+  const first = await beats();
+  for (;;) {
+    const now = await beats();
+    if (now.length === count && now.every((beat, i) => beat >= (first[i] ?? 0) + 2)) return;
+    await new Promise(resolve => setTimeout(resolve, 50));
+  }
+}

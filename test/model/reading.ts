@@ -1,0 +1,188 @@
+import { once } from 'node:events';
+import type { ClientRequest, IncomingMessage } from 'node:http';
+import { ALICE, BOB } from '../origin/index.ts';
+import type { Ask, Client } from '../read/client.ts';
+import { type Asked, expectedOf, partsOf } from './expected.ts';
+import type { Seen } from './judge.ts';
+import type { Read } from './steps.ts';
+import type { Subject } from './world.ts';
+
+/** An answer that has not come in this time, its reader's own pauses apart, never will. */
+const PATIENCE = 20_000;
+
+export interface Reading {
+  readonly ask: Ask;
+  readonly asked: Asked;
+  /** Resolves when the reader pauses for the first time, or has ended. */
+  readonly restsOrEnds: Promise<unknown>;
+  readonly ends: Promise<Seen>;
+}
+
+/** Sends a read and takes its answer at the pace it asks for. `turns(n)` resolves n waves later. */
+export function startReading(
+  step: Read,
+  subject: Subject,
+  client: Client,
+  turns: (n: number) => Promise<void>,
+): Reading {
+  const { ask, asked } = composed(step, subject);
+  let rests: () => void = () => {};
+  const resting = new Promise<void>(resolve => {
+    rests = resolve;
+  });
+  const ends = receive(client.start(ask), { step, subject, asked }, async waves => {
+    rests();
+    await turns(waves);
+  });
+  return { ask, asked, ends, restsOrEnds: Promise.race([resting, ends]) };
+}
+
+/** The request, made to fit what the object is now. */
+function composed(step: Read, { bucket, key, versions }: Subject): { ask: Ask; asked: Asked } {
+  const now = versions.now;
+  const older = versions.all.findLast(({ what }) => what && what.etag !== now?.etag)?.what;
+  const range = rangeText(step, now?.bytes.length ?? 0);
+  const part = step.want.what === 'part' ? 1 + ((step.want.number - 1) % (now ? partsOf(now) + 1 : 1)) : undefined;
+  const etag = (step.condition.endsWith('old') ? older?.etag : now?.etag) ?? '"0123456789abcdef0123456789abcdef"';
+  const condition = step.condition.split(' ')[0]!;
+  const ifRange = condition === 'if-range' && range !== undefined ? etag : undefined;
+  const asked: Asked = {
+    method: step.method,
+    range,
+    part: step.method === 'GET' ? part : undefined,
+    ifMatch: condition === 'if-match' ? etag : undefined,
+    ifNoneMatch: condition === 'if-none-match' ? etag : undefined,
+    ifRange,
+    checksums: step.checksums,
+  };
+  const own = [
+    ...(range === undefined ? [] : ['Range', range]),
+    ...(asked.ifMatch === undefined ? [] : ['If-Match', etag]),
+    ...(asked.ifNoneMatch === undefined ? [] : ['If-None-Match', etag]),
+    ...(ifRange === undefined ? [] : ['If-Range', etag]),
+  ];
+  // What a presigned URL signs beside the host is in its query, and no client of one asks for checksums by a header.
+  const byUrl = step.signs === 'url' && step.by !== 'nobody';
+  const checksums = asked.checksums && !byUrl ? ['x-amz-checksum-mode', 'ENABLED'] : [];
+  const unsigned = step.signs === 'range too' ? [] : own.filter((_, i) => i % 2 === 0).map(name => name.toLowerCase());
+  const ask: Ask = {
+    bucket,
+    key,
+    method: step.method,
+    who: step.by === 'nobody' ? null : step.by === 'bob' ? BOB : ALICE,
+    headers: [...own, ...checksums],
+    unsigned,
+    ...(asked.part === undefined ? {} : { query: `?partNumber=${asked.part}` }),
+    ...(byUrl ? { expires: 300 } : {}),
+  };
+  return { ask, asked: { ...asked, checksums: checksums.length > 0 } };
+}
+
+function rangeText({ want }: Read, length: number): string | undefined {
+  if (want.what !== 'range') return undefined;
+  const at = want.at % (length + 2);
+  if (want.form === 'suffix') return `bytes=-${Math.min(at, want.length)}`;
+  return want.form === 'open' ? `bytes=${at}-` : `bytes=${at}-${at + want.length}`;
+}
+
+async function receive(
+  sent: ClientRequest,
+  { step, subject, asked }: { step: Read; subject: Subject; asked: Asked },
+  rest: (waves: number) => Promise<void>,
+): Promise<Seen> {
+  const none = { header: () => undefined, length: 0, wrongAt: undefined, complete: false, left: false };
+  let hung = false;
+  const watch = () =>
+    setTimeout(() => {
+      hung = true;
+      sent.destroy();
+    }, PATIENCE);
+  let timer = watch();
+  try {
+    const [response] = (await once(sent, 'response')) as [IncomingMessage];
+    const body = new BodyCheck(response, subject, asked);
+    const mark = step.pace.how === 'slow' ? step.pace.pauseAt : step.pace.how === 'leaves' ? step.pace.at : undefined;
+    let left = false;
+    if (mark !== undefined && (await body.until(mark)) === 'mark') {
+      if (step.pace.how === 'slow') {
+        clearTimeout(timer);
+        await rest(step.pace.waves);
+        timer = watch();
+      } else {
+        left = true;
+        response.destroy();
+      }
+    }
+    await body.until(Number.POSITIVE_INFINITY);
+    if (hung) throw new Error(`no end of the answer after ${PATIENCE} ms, ${body.length} bytes came`);
+    const headers = response.headers;
+    return {
+      status: response.statusCode ?? 0,
+      header: name => headers[name]?.toString(),
+      length: body.length,
+      wrongAt: body.wrongAt,
+      complete: response.complete && !left,
+      left,
+      endedAt: performance.now(),
+    };
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === undefined && hung) throw error;
+    if (hung) throw new Error(`no answer after ${PATIENCE} ms`);
+    if (code !== 'ECONNRESET' && code !== 'ECONNREFUSED' && code !== 'EPIPE') throw error;
+    return { status: 0, ...none, endedAt: performance.now() };
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Compares a body with its version's bytes as it comes. */
+class BodyCheck {
+  readonly #response: IncomingMessage;
+  readonly #due: Buffer | undefined;
+  length = 0;
+  wrongAt: number | undefined;
+  #mark = 0;
+  #reached: (how: 'mark' | 'end') => void = () => {};
+  #ended = false;
+
+  constructor(response: IncomingMessage, { versions }: Subject, asked: Asked) {
+    this.#response = response;
+    const id = response.headers['x-amz-meta-version'];
+    const version = versions.all.find(({ what }) => what !== undefined && what.id === id)?.what;
+    const expected = version && expectedOf(version, asked);
+    if (version && expected && 'start' in expected) this.#due = version.bytes.subarray(expected.start, expected.end);
+    response.on('error', () => {});
+    response.on('close', () => {
+      this.#ended = true;
+      this.#reached('end');
+    });
+    response.on('data', (chunk: Buffer) => this.#take(chunk));
+    response.pause();
+  }
+
+  /** Goes on reading until so many bytes have come, and pauses there. */
+  until(mark: number): Promise<'mark' | 'end'> {
+    if (this.#ended) return Promise.resolve('end');
+    if (this.length >= mark) return Promise.resolve('mark');
+    this.#mark = mark;
+    this.#response.resume();
+    return new Promise(resolve => {
+      this.#reached = resolve;
+    });
+  }
+
+  #take(chunk: Buffer): void {
+    if (this.#due && this.wrongAt === undefined) {
+      const due = this.#due.subarray(this.length, this.length + chunk.length);
+      if (!due.equals(chunk)) {
+        const at = chunk.findIndex((byte, i) => byte !== due[i]);
+        this.wrongAt = this.length + at;
+      }
+    }
+    this.length += chunk.length;
+    if (this.length < this.#mark) return;
+    this.#response.pause();
+    this.#reached('mark');
+  }
+}
