@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
-import type { Ask } from './objects.ts';
+import { type Ask, Content, lengthOf } from './objects.ts';
+import { Pace } from './shape.ts';
 
 export interface LoadPlan {
   readonly port: number;
@@ -10,8 +10,10 @@ export interface LoadPlan {
   readonly connections: number;
   /** Goes round the asks for so long. Without it, each is asked for once. */
   readonly seconds?: number;
-  /** Hashes all bodies in the order of the asks, which takes one connection. */
-  readonly hash?: boolean;
+  /** Compares each body with the object's bytes as it comes. */
+  readonly check?: boolean;
+  /** How fast each connection reads, where that is not as fast as it can. */
+  readonly bytesPerSecond?: number;
 }
 
 export interface LoadResult {
@@ -22,14 +24,14 @@ export interface LoadResult {
   readonly bytes: number;
   /** Of requests. */
   readonly bytesSent: number;
-  /** ms from the request to its answer's first and last byte. */
+  /** ms from the request to the first and the last byte of its answer's body. */
   readonly firstByte: Percentiles;
   readonly whole: Percentiles;
-  readonly sha1: string | undefined;
 }
 
 export interface Percentiles {
   readonly p50: number;
+  readonly p95: number;
   readonly p99: number;
 }
 
@@ -42,16 +44,18 @@ export function runLoad(plan: LoadPlan): Promise<LoadResult> {
 export const answer = runLoad;
 
 const HEAD_END = Buffer.from('\r\n\r\n');
+const READ = 2 ** 20;
+/** Of a slow reader, so that it reads evenly. */
+const SLOW_READ = 2 ** 16;
 
 /**
  * A client that costs little: HTTP/1.1 with keep-alive and absolute-form targets, one request at a time per connection,
- * one read buffer for all of them, bodies counted and dropped.
+ * one read buffer for all of them, bodies counted, compared where that is wanted, and dropped.
  */
 class Load {
   readonly #plan: LoadPlan;
   readonly #requests: readonly string[];
-  readonly #buffer = Buffer.allocUnsafe(2 ** 20);
-  readonly #hash;
+  readonly #buffer: Buffer;
   readonly #lanes: Lane[];
   readonly #firstBytes: number[] = [];
   readonly #wholes: number[] = [];
@@ -69,7 +73,7 @@ class Load {
     this.#resolve = resolve;
     this.#reject = reject;
     this.#requests = plan.asks.map(ask => requestOf(ask, plan.host));
-    this.#hash = plan.hash ? createHash('sha1') : undefined;
+    this.#buffer = Buffer.allocUnsafe(plan.bytesPerSecond === undefined ? READ : SLOW_READ);
     this.#lanes = Array.from({ length: plan.connections }, () => this.#open());
     if (plan.seconds !== undefined) this.#timer = setTimeout(() => this.#end(), plan.seconds * 1_000);
   }
@@ -79,14 +83,29 @@ class Load {
       buffer: this.#buffer,
       callback: (length: number) => {
         if (!this.#over) this.#take(lane, this.#buffer.subarray(0, length));
-        return true;
+        return this.#pace(lane, length);
       },
     };
     const socket = connect({ port: this.#plan.port, host: '127.0.0.1', noDelay: true, onread });
-    const lane: Lane = { socket, head: undefined, left: -1, askedAt: 0, done: false };
+    const { asks, bytesPerSecond } = this.#plan;
+    const lane: Lane = {
+      socket,
+      pace: bytesPerSecond === undefined ? undefined : new Pace(bytesPerSecond),
+      ask: asks[0]!,
+      content: undefined,
+      head: undefined,
+      left: -1,
+      at: 0,
+      askedAt: 0,
+      waiting: false,
+      done: false,
+    };
     socket.on('connect', () => this.#ask(lane));
     socket.on('error', error => this.#fail(error));
-    socket.on('close', () => lane.done || this.#fail(new Error('the proxy closed a connection')));
+    socket.on(
+      'close',
+      () => lane.done || this.#fail(new Error(`the connection was closed before the end of ${lane.ask.path}`)),
+    );
     return lane;
   }
 
@@ -100,7 +119,11 @@ class Load {
     }
     lane.left = -1;
     lane.askedAt = performance.now();
-    const request = this.#requests[this.#next++ % this.#requests.length]!;
+    const index = this.#next++ % this.#requests.length;
+    const request = this.#requests[index]!;
+    lane.ask = this.#plan.asks[index]!;
+    lane.at = lane.ask.range?.[0] ?? 0;
+    if (this.#plan.check) lane.content = new Content(lane.ask.path);
     this.#bytesSent += request.length;
     lane.socket.write(request, 'latin1');
   }
@@ -118,22 +141,49 @@ class Load {
       const head = whole.toString('latin1', 0, end);
       const length = /\r\ncontent-length: *(\d+)/i.exec(head);
       if (!length || !/^HTTP\/1\.1 20[06] /.test(head)) {
-        this.#fail(new Error(`the proxy answered: ${head}`));
+        this.#fail(new Error(`${lane.ask.path} was answered with: ${head}`));
         return;
       }
       lane.left = Number(length[1]);
-      this.#firstBytes.push(performance.now() - lane.askedAt);
+      if (lane.content && lane.left !== lengthOf(lane.ask)) {
+        this.#fail(new Error(`${lane.left} bytes were promised of ${lane.ask.path}, not ${lengthOf(lane.ask)}`));
+        return;
+      }
+      lane.waiting = true;
       body = whole.subarray(end + HEAD_END.length);
     }
+    this.#takeBody(lane, body);
+  }
+
+  #takeBody(lane: Lane, body: Buffer): void {
+    if (lane.waiting && body.length > 0) {
+      lane.waiting = false;
+      this.#firstBytes.push(performance.now() - lane.askedAt);
+    }
+    if (lane.content?.matches(lane.at, body) === false) {
+      this.#fail(
+        new Error(`wrong bytes of ${lane.ask.path} somewhere from ${lane.at} to ${lane.at + body.length - 1}`),
+      );
+      return;
+    }
     this.#bytes += body.length;
-    this.#hash?.update(body);
+    lane.at += body.length;
     lane.left -= body.length;
     if (lane.left < 0) {
-      this.#fail(new Error('the proxy sent more than it had promised'));
+      this.#fail(new Error(`more came of ${lane.ask.path} than was promised`));
     } else if (lane.left === 0) {
       this.#wholes.push(performance.now() - lane.askedAt);
       this.#ask(lane);
     }
+  }
+
+  /** Whether more may be read at once; if not, reading goes on when it is time. */
+  #pace({ pace, socket }: Lane, length: number): boolean {
+    if (!pace || this.#over) return true;
+    const now = performance.now();
+    const wait = pace.reserve(length, now) - now;
+    if (wait > 0) setTimeout(() => socket.resume(), wait);
+    return wait <= 0;
   }
 
   #fail(error: Error): void {
@@ -153,7 +203,6 @@ class Load {
       bytesSent: this.#bytesSent,
       firstByte: percentiles(this.#firstBytes),
       whole: percentiles(this.#wholes),
-      sha1: this.#hash?.digest('hex'),
     });
   }
 
@@ -166,11 +215,21 @@ class Load {
 
 interface Lane {
   readonly socket: Socket;
+  /** Of a slow reader. */
+  readonly pace: Pace | undefined;
+  /** What the answer that is awaited or under way was asked by. */
+  ask: Ask;
+  /** Its object's bytes, where they are compared. */
+  content: Content | undefined;
   /** The beginning of an answer's head whose end has not come yet. */
   head: Buffer | undefined;
   /** Bytes of the body that are still to come; -1 before the end of the head. */
   left: number;
+  /** Where in the object the next byte of the body lies. */
+  at: number;
   askedAt: number;
+  /** No byte of the body has come yet. */
+  waiting: boolean;
   done: boolean;
 }
 
@@ -182,5 +241,5 @@ function requestOf({ path, range }: Ask, host: string): string {
 function percentiles(times: number[]): Percentiles {
   times.sort((a, b) => a - b);
   const at = (share: number) => times[Math.min(times.length - 1, Math.floor(share * times.length))] ?? Number.NaN;
-  return { p50: at(0.5), p99: at(0.99) };
+  return { p50: at(0.5), p95: at(0.95), p99: at(0.99) };
 }

@@ -6,6 +6,11 @@ export interface Ask {
   readonly range?: readonly [first: number, last: number];
 }
 
+/** That many objects of a size. Those of another id are others. */
+export function objects(size: string, count: number, id = 'x'): Ask[] {
+  return Array.from({ length: count }, (_, i) => ({ path: `/bench/${size}/${id}${i}` }));
+}
+
 const UNITS: Readonly<Record<string, number>> = { k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 };
 
 /** Length of the object at a path, or undefined where there is none. */
@@ -14,31 +19,46 @@ export function sizeOf(path: string): number | undefined {
   return match ? Number(match[1]) * UNITS[match[2]!]! : undefined;
 }
 
-/**
- * The bytes `first` to `last` of an object, as views of one block. The block's length is a prime and each object begins
- * somewhere else in it, so that bytes of another object, or of another place of the same object, are other bytes.
- */
-export function* pieces(path: string, first: number, last: number): Generator<Buffer> {
-  const start = createHash('md5').update(path).digest().readUInt32LE(0);
-  for (let at = first; at <= last; ) {
-    const offset = (start + at) % BLOCK.length;
-    const piece = BLOCK.subarray(offset, Math.min(offset + PIECE, offset + last - at + 1, BLOCK.length));
-    at += piece.length;
-    yield piece;
-  }
+/** How many bytes an ask gets. */
+export function lengthOf({ path, range }: Ask): number {
+  return range ? range[1] - range[0] + 1 : sizeOf(path)!;
 }
 
 export function etagOf(path: string): string {
   return `"${createHash('md5').update(path).digest('hex')}"`;
 }
 
-/** SHA-1 of the bodies of all answers, one after the other, as {@link runLoad} computes it of what arrives. */
-export function hashOf(asks: readonly Ask[]): string {
-  const hash = createHash('sha1');
-  for (const { path, range = [0, sizeOf(path)! - 1] } of asks) {
-    for (const piece of pieces(path, range[0], range[1])) hash.update(piece);
+/**
+ * The bytes of an object, as views of one block: the largest object takes no memory. The block's length is a prime and
+ * each object begins somewhere else in it, so that bytes of another object, or of another place of the same object, are
+ * other bytes.
+ */
+export class Content {
+  readonly #start: number;
+
+  constructor(path: string) {
+    this.#start = createHash('md5').update(path).digest().readUInt32LE(0);
   }
-  return hash.digest('hex');
+
+  /** Those from `first` to `last`, at most `most` at a time. */
+  *pieces(first: number, last: number, most = PIECE): Generator<Buffer> {
+    for (let at = first; at <= last; ) {
+      const offset = (this.#start + at) % BLOCK.length;
+      const piece = BLOCK.subarray(offset, Math.min(offset + most, offset + last - at + 1, BLOCK.length));
+      at += piece.length;
+      yield piece;
+    }
+  }
+
+  /** Whether these are the object's bytes from `at` on. Costs a comparison in memory, so that all of a load can be checked. */
+  matches(at: number, data: Buffer): boolean {
+    let done = 0;
+    for (const piece of this.pieces(at, at + data.length - 1)) {
+      if (data.compare(piece, 0, piece.length, done, done + piece.length) !== 0) return false;
+      done += piece.length;
+    }
+    return true;
+  }
 }
 
 const PIECE = 2 ** 20;

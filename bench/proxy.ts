@@ -24,6 +24,8 @@ export interface ProxyOptions {
   readonly core: number | undefined;
   /** Where a CPU profile is written to when it stops. */
   readonly profile?: string | undefined;
+  /** Of the group `cache`, what is not as usual. */
+  readonly cache?: Readonly<Record<string, unknown>>;
 }
 
 /** The `cistern` command in a process of its own, as a person starts it. */
@@ -32,10 +34,12 @@ export class ProxyProcess {
   readonly readyMs: number;
   readonly port: number;
   readonly #process: ChildProcess;
+  readonly #metrics: string;
 
-  private constructor(child: ChildProcess, port: number, readyMs: number) {
+  private constructor(child: ChildProcess, greeting: string, readyMs: number) {
     this.#process = child;
-    this.port = port;
+    this.port = Number(/listens on http:\/\/\S+:(\d+)$/m.exec(greeting)?.[1]);
+    this.#metrics = addressIn(greeting, 'metrics');
     this.readyMs = readyMs;
   }
 
@@ -50,11 +54,10 @@ export class ProxyProcess {
     child.once('exit', () => running.delete(child));
     try {
       const greeting = await greetingOf(child);
-      const port = Number(/listens on http:\/\/\S+:(\d+)$/m.exec(greeting)?.[1]);
-      const health = /^ *health +(http:\S+)$/m.exec(greeting)?.[1];
-      const { status } = await fetch(health!);
+      const health = addressIn(greeting, 'health');
+      const { status } = await fetch(health);
       if (status !== 200) throw new Error(`${health} answers ${status}`);
-      return new ProxyProcess(child, port, performance.now() - startedAt);
+      return new ProxyProcess(child, greeting, performance.now() - startedAt);
     } catch (error) {
       child.kill('SIGKILL');
       throw error;
@@ -63,6 +66,14 @@ export class ProxyProcess {
 
   get pid(): number {
     return this.#process.pid!;
+  }
+
+  /** What it holds of `cache.memory_budget` now. */
+  async budgetBytes(): Promise<number> {
+    const name = 'cistern_buffer_bytes';
+    const value = new RegExp(`^${name} (\\d+)$`, 'm').exec(await (await fetch(this.#metrics)).text())?.[1];
+    if (value === undefined) throw new Error(`${this.#metrics} doesn't tell ${name}`);
+    return Number(value);
   }
 
   async stop(): Promise<void> {
@@ -77,7 +88,14 @@ export class ProxyProcess {
 }
 
 /** Settings as they are by default, but for what keeps runs apart and what the comparison with other proxies sets. */
-async function commandOf({ folder, originPort, ramMiB, core, profile }: ProxyOptions): Promise<readonly string[]> {
+async function commandOf({
+  folder,
+  originPort,
+  ramMiB,
+  core,
+  profile,
+  cache,
+}: ProxyOptions): Promise<readonly string[]> {
   const settings = {
     server: { proxy_port: 0 },
     cache: {
@@ -86,11 +104,12 @@ async function commandOf({ folder, originPort, ramMiB, core, profile }: ProxyOpt
       max_ram_cache_size: `${ramMiB}MiB`,
       get_ttl: '1d',
       head_ttl: '1d',
+      ...cache,
     },
     connection_pool: { upstream_overrides: { [`127.0.0.1:${originPort}`]: { scheme: 'http' } } },
     logging: { access_log_enabled: false, log_level: 'warn', app_log_dir: join(folder, 'log') },
     health: { port: 0 },
-    metrics: { enabled: false },
+    metrics: { port: 0 },
     dashboard: { enabled: false },
   };
   await mkdir(folder, { recursive: true });
@@ -102,15 +121,21 @@ async function commandOf({ folder, originPort, ramMiB, core, profile }: ProxyOpt
   return onCore(core, [process.execPath, ...profiling, launcher, 'serve', '-c', file]);
 }
 
-/** What it prints up to the line that says where the health check is. */
+/** What it prints up to the empty line after the addresses. */
 async function greetingOf(child: ChildProcess): Promise<string> {
   let out = '';
   for await (const text of child.stdout!.setEncoding('utf8').iterator({ destroyOnReturn: false })) {
     out += text;
-    if (/^ *health .*\n/m.test(out)) {
+    if (out.includes('\n\n')) {
       child.stdout!.resume();
       return out;
     }
   }
   throw new Error(`the proxy did not start:\n${out}`);
+}
+
+function addressIn(greeting: string, name: string): string {
+  const address = new RegExp(`^ *${name} +(http:\\S+)$`, 'm').exec(greeting)?.[1];
+  if (address === undefined) throw new Error(`the proxy says nothing about ${name}:\n${greeting}`);
+  return address;
 }

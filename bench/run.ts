@@ -5,9 +5,9 @@ import { join, resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { Row } from './figures.ts';
 import { findPinning, machineName, NOT_PINNED, type Pinning } from './machine.ts';
-import { SCENARIOS, type Scenario } from './scenarios.ts';
+import { SCENARIOS, type Scenario } from './scenarios/index.ts';
 import { Stage } from './stage.ts';
-import { changesTable, figuresTable } from './table.ts';
+import { changesTables, figuresTables } from './table.ts';
 
 interface Options {
   readonly only: readonly Scenario[];
@@ -56,7 +56,7 @@ function parse(): Options {
     .addOption(
       new Option('--only <names>', `some of: ${NAMES}`).argParser(scenariosOf).default(SCENARIOS, 'all of them'),
     )
-    .option('--secs <n>', 'how long each line is measured (cold and start take what they take)', secondsOf, 3)
+    .option('--secs <n>', "how long each line is measured that doesn't take what it takes", secondsOf, 3)
     .option('--json <file>', 'write the figures, for a later --compare')
     .option('--compare <file>', 'show the change since the run that wrote this file', runOf)
     .option('--profile <folder>', 'write a CPU profile of the proxy for each scenario, which slows it')
@@ -84,11 +84,11 @@ async function runScenario({ name, pinned, ramMiB, run }: Scenario): Promise<Row
 }
 
 function report(run: Run): void {
-  console.log(`\n${figuresTable(run.rows)}`);
+  console.log(`\n${figuresTables(run.rows)}`);
   if (process.platform !== 'linux') console.log('\nCPU and memory are read from /proc, which only Linux has.');
   if (options.compare) {
     const { conditions: then, rows } = options.compare;
-    console.log(`\nChange since ${then.date}:\n\n${changesTable(run.rows, rows)}`);
+    console.log(`\nChange since ${then.date}:\n\n${changesTables(run.rows, rows)}`);
     for (const key of ['node', 'machine', 'placing', 'seconds'] as const) {
       if (then[key] !== conditions[key]) console.log(`\nNot the same then: ${key} was ${then[key]}.`);
     }
@@ -104,7 +104,7 @@ function conditionsOf({ secs }: Options, where: Pinning): Conditions {
     placing:
       where.proxy === undefined
         ? `not pinned to cores: ${where.why}`
-        : `proxy on core ${where.proxy}, load and origin on core ${where.load} (not pinned in cold)`,
+        : `proxy on core ${where.proxy}, load and origin on core ${where.load} (not pinned in cold and beside direct)`,
     seconds: secs,
   };
 }
