@@ -17,7 +17,7 @@ export async function quiet(place: Place): Promise<string[]> {
   }
   const left = await settles(async () => (await halfWritten(place.cacheDir)).join(', '), '');
   if (left !== '' && !place.plan.processes) problems.push(`left in tmp/: ${left}`);
-  if (process.env.NO_OVERLAPS !== '1' && place.seats.length === 1) problems.push(...(await overlaps(place.cacheDir)));
+  if (place.seats.length === 1) problems.push(...(await overlaps(place.cacheDir)));
   return problems;
 }
 
