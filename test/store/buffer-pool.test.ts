@@ -61,8 +61,8 @@ describe('the buffer pool', () => {
     const first = pool.take()!;
     first.retain();
     first.release();
-    expect(pool.take()!.bytes).not.toBe(first.bytes);
+    expect(pool.take()!.bytes === first.bytes).toBe(false);
     first.release();
-    expect(pool.take()!.bytes).toBe(first.bytes);
+    expect(pool.take()!.bytes === first.bytes).toBe(true);
   });
 });
