@@ -1,10 +1,11 @@
 import { execFileSync } from 'node:child_process';
-import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdtempSync, readFileSync, rmdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { describe, it } from 'vitest';
 
 /** Programs that some tests drive. `npm test` must pass without them; `.ci/run` installs all and forbids skips. */
-export type Tool = 'aws' | 'boto3' | 'rclone' | 'curl' | 'lz4' | 'zip' | 'chromium' | 'Xvfb' | 'Electron';
+export type Tool = 'aws' | 'boto3' | 'rclone' | 'curl' | 'lz4' | 'zip' | 'chromium' | 'Xvfb' | 'Electron' | 'fuse';
 
 type Found = { readonly path: string } | { readonly missing: string };
 
@@ -14,7 +15,7 @@ const found = new Map<Tool, Found>();
 const forbidSkips = process.env.CISTERN_FORBID_SKIPS === '1';
 delete process.env.CISTERN_FORBID_SKIPS;
 
-/** Where the tool is; throws with what was looked for when it isn't there. For boto3, the Python that has it. */
+/** Where the tool is; throws with what was looked for when it isn't there. For boto3 and fuse, the Python that has it. */
 export function requireTool(tool: Tool): string {
   const result = lookUp(tool);
   if ('missing' in result) throw new Error(`${tool} is needed: ${result.missing}`);
@@ -62,6 +63,7 @@ const LOOK_UPS: Record<Tool, () => Found> = {
   chromium: () => inPath('chromium', 'chromium-browser', 'google-chrome'),
   Xvfb: () => inPath('Xvfb'),
   Electron: electron,
+  fuse: pythonThatMounts,
 };
 
 function inPath(...names: readonly string[]): Found {
@@ -94,6 +96,39 @@ function pythonWithBoto3(): Found {
     return { missing: `${python.path} can't import boto3` };
   }
 }
+
+/** FUSE is there when a mount works: the device, libfuse 3, its Python binding, and the right to mount. */
+function pythonThatMounts(): Found {
+  const python = inPath('python3', 'python');
+  if ('missing' in python) return python;
+  const folder = mkdtempSync(join(tmpdir(), 'cistern-mount-'));
+  try {
+    execFileSync(python.path, ['-c', MOUNT_AND_END, folder], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      timeout: 10_000,
+      env: { ...process.env, FUSE_LIBRARY_NAME: 'fuse3' },
+    });
+    return python;
+  } catch (error) {
+    const said = String((error as { stderr?: Buffer }).stderr ?? error)
+      .trim()
+      .split('\n');
+    return {
+      missing: `${python.path} can't mount a folder (${said.find(line => line.startsWith('fuse')) ?? said.at(-1)})`,
+    };
+  } finally {
+    rmdirSync(folder);
+  }
+}
+
+const MOUNT_AND_END = `
+import mfusepy, sys
+class Nothing(mfusepy.Operations):
+    use_ns = True
+    def init(self, path):
+        mfusepy.fuse_exit()
+mfusepy.FUSE(Nothing(), sys.argv[1], foreground=True, nothreads=True)
+`;
 
 /** The electron package's own binary, else the one that scripts/fetch-electron.mjs keeps. */
 function electron(): Found {

@@ -1,0 +1,37 @@
+import { expect, it } from 'vitest';
+import { generatedBody } from '../origin/index.ts';
+import { describeWith } from '../tools/index.ts';
+import type { Rule } from './mount.ts';
+import { MIB, PATIENCE, startFaultyPlace, type Taken } from './place.ts';
+
+/** Of the origin, bytes a second: so few that what the disk does would show, and the machine's own speed does not. */
+const ORIGIN = 50e6;
+const SIZE = 32 * MIB;
+const BODY = generatedBody(SIZE).read(0, SIZE);
+/** cache.disk_timeout of these places, ms. */
+const DEADLINE = 500;
+
+const SLOW: readonly [string, Rule][] = [
+  ['takes 200 ms for each operation', { delay: 0.2 }],
+  ['takes in 5 MB/s', { ops: ['write'], rate: 5e6 }],
+];
+
+describeWith('fuse', 'a cache volume that', () => {
+  it.each(SLOW)(
+    '%s does not slow what comes from S3, and says so',
+    async (_, rule) => {
+      const { origin, volume, read, direct, health } = await startFaultyPlace();
+      for (const key of ['straight', 'one', 'two', 'three']) origin.put('data', key, BODY);
+      origin.faults.on({}, { throttle: ORIGIN });
+      await volume.set(rule);
+      const straight = [await read({ key: 'straight' }, BODY, direct), await read({ key: 'straight' }, BODY, direct)];
+      const cold: Taken[] = [];
+      for (const key of ['one', 'two', 'three']) cold.push(await read({ key }, BODY));
+      const least = (taken: readonly Taken[], what: 'ms' | 'firstByte') => Math.min(...taken.map(one => one[what]));
+      expect(least(cold, 'ms') / least(straight, 'ms')).toBeLessThan(1.3);
+      expect(least(cold, 'firstByte')).toBeLessThan(DEADLINE + least(straight, 'firstByte'));
+      expect((await health()).reasons.join()).toMatch(/slower than S3/);
+    },
+    PATIENCE,
+  );
+});
