@@ -1,11 +1,9 @@
 import { CisternError } from '../errors.ts';
-import { hasPreconditions, resolveRange } from '../request/index.ts';
-import { UNIT } from '../store/index.ts';
-import { replay } from './answer.ts';
 import { Fetches, type FetchesOptions } from './fetches.ts';
 import { Outlet } from './outlet.ts';
 import { ParallelFills, type ParallelFillsOptions } from './parallel.ts';
 import { Reading, type ReadingParts } from './reading.ts';
+import { serveFromMemory } from './short-way.ts';
 import { Trust, type TrustOptions } from './trust.ts';
 import type { ReadRequest } from './types.ts';
 
@@ -42,50 +40,12 @@ export class Reader {
 
   /** Undefined when the answer has been given at once; else a promise that never rejects. */
   serve(request: ReadRequest): Promise<void> | undefined {
-    if (this.#serveFromRam(request)) {
+    const { store, trust } = this.#parts;
+    if (serveFromMemory(store, trust, request)) {
       request.onDone(request.note);
       return undefined;
     }
     return this.#serve(request);
-  }
-
-  /** The short way: everything is in memory, fresh, allowed, and fits one cell. */
-  #serveFromRam(request: ReadRequest): boolean {
-    const { store, trust } = this.#parts;
-    const { kind, facts, note, res } = request;
-    if (request.mustAsk || kind.partNumber !== undefined || hasPreconditions(facts) || facts.ifRange !== undefined)
-      return false;
-    const entry = store.catalog.recent(kind.object);
-    const head = entry?.head;
-    if (!entry || !head || (facts.checksumMode && !head.checksumsKnown) || !trust.mayServe(request, entry))
-      return false;
-    const checksums = { checksums: facts.checksumMode, part: undefined, cors: [] };
-    if (kind.method === 'HEAD') {
-      if (kind.range !== undefined) return false;
-      note.outcome = 'HIT';
-      note.objectSize = head.length;
-      new Outlet(res, note).endWith(
-        200,
-        replay(head, { length: head.length, range: undefined }, checksums, note),
-        undefined,
-      );
-      return true;
-    }
-    const span = kind.range === undefined ? { start: 0, end: head.length - 1 } : resolveRange(kind.range, head.length);
-    if (span === 'unsatisfiable' || span.end < span.start) return false;
-    const cell = Math.floor(span.start / UNIT);
-    if (Math.floor(span.end / UNIT) !== cell) return false;
-    const content = store.cell(entry, head, cell);
-    if (!content) return false;
-    const body = content.bytes.subarray(span.start - cell * UNIT, span.end + 1 - cell * UNIT);
-    note.outcome = 'HIT';
-    note.objectSize = head.length;
-    note.bytesFromCache = body.length;
-    const range = kind.range === undefined ? undefined : `bytes ${span.start}-${span.end}/${head.length}`;
-    const headers = replay(head, { length: body.length, range }, checksums, note);
-    content.pin();
-    new Outlet(res, note).endWith(range === undefined ? 200 : 206, headers, body, () => content.unpin());
-    return true;
   }
 
   async #serve(request: ReadRequest): Promise<void> {

@@ -5,4 +5,5 @@ export { bucketFolder, versionId } from './disk/paths.ts';
 export type { ObjectEntry } from './entry.ts';
 export type { Fill } from './fill.ts';
 export type { Head, Part, Stamp } from './head.ts';
+export type { Cell } from './memory/cells.ts';
 export { SMALL, Store, type StoreCounters, type StoreOptions } from './store.ts';
