@@ -230,9 +230,10 @@ class Run {
     return this.#place.world.subject(this.#name, thing);
   }
 
-  #turnsLater(n: number): Promise<void> {
+  async #turnsLater(n: number): Promise<void> {
+    if (this.#turn === Number.POSITIVE_INFINITY) return;
     const turn = this.#turn + n;
-    return new Promise(resolve => {
+    await new Promise<void>(resolve => {
       this.#waiting.push({ turn, go: resolve });
     });
   }
