@@ -64,7 +64,7 @@ export function perRequest(measured: Measured): Figures {
   return {
     requests_per_second: requestRate(measured),
     ...cpuPerRequest(measured),
-    first_byte_p50_ms: measured.firstByte.p50,
+    ...(measured.firstByte ? { first_byte_p50_ms: measured.firstByte.p50 } : {}),
     ...wholeTimes(measured),
     ...usage(measured),
   };
@@ -75,7 +75,7 @@ export function perByte(measured: Measured): Figures {
   return {
     gigabytes_per_second: byteRate(measured),
     ...cpuPerByte(measured),
-    first_byte_p50_ms: measured.firstByte.p50,
+    ...(measured.firstByte ? { first_byte_p50_ms: measured.firstByte.p50 } : {}),
     ...wholeTimes(measured),
     ...usage(measured),
   };
@@ -116,14 +116,19 @@ export function rateBeside(measured: LoadResult, direct: LoadResult): Figures {
   };
 }
 
-export function firstBytesBeside(measured: LoadResult, direct: LoadResult): Figures {
+export function firstBytesBeside({ firstByte }: LoadResult, { firstByte: direct }: LoadResult): Figures {
+  if (!firstByte || !direct) return {};
   return {
-    first_byte_p50_ms: measured.firstByte.p50,
-    first_byte_p95_ms: measured.firstByte.p95,
-    direct_first_byte_p50_ms: direct.firstByte.p50,
-    direct_first_byte_p95_ms: direct.firstByte.p95,
-    first_byte_added_ms: measured.firstByte.p50 - direct.firstByte.p50,
+    first_byte_p50_ms: firstByte.p50,
+    first_byte_p95_ms: firstByte.p95,
+    direct_first_byte_p50_ms: direct.p50,
+    direct_first_byte_p95_ms: direct.p95,
+    first_byte_added_ms: firstByte.p50 - direct.p50,
   };
+}
+
+export function wholeTimes({ whole }: LoadResult): Figures {
+  return whole ? { p50_ms: whole.p50, p99_ms: whole.p99 } : {};
 }
 
 /** What the origin was asked for. */
@@ -164,8 +169,4 @@ function requestRate({ requests, seconds }: LoadResult): number {
 
 function cpuPerRequest({ used, requests }: Measured): Figures {
   return used ? { cpu_us_per_request: (used.proxyCpu / requests) * 1e6 } : {};
-}
-
-function wholeTimes({ whole }: LoadResult): Figures {
-  return { p50_ms: whole.p50, p99_ms: whole.p99 };
 }

@@ -24,9 +24,9 @@ export interface LoadResult {
   readonly bytes: number;
   /** Of requests. */
   readonly bytesSent: number;
-  /** ms from the request to the first and the last byte of its answer's body. */
-  readonly firstByte: Percentiles;
-  readonly whole: Percentiles;
+  /** ms from the request to the first and the last byte of its answer's body, of those that have come. */
+  readonly firstByte: Percentiles | undefined;
+  readonly whole: Percentiles | undefined;
 }
 
 export interface Percentiles {
@@ -238,8 +238,9 @@ function requestOf({ path, range }: Ask, host: string): string {
   return `GET http://${host}${path} HTTP/1.1\r\nHost: ${host}\r\nUser-Agent: cistern-bench\r\n${rangeLine}\r\n`;
 }
 
-function percentiles(times: number[]): Percentiles {
+function percentiles(times: number[]): Percentiles | undefined {
+  if (times.length === 0) return undefined;
   times.sort((a, b) => a - b);
-  const at = (share: number) => times[Math.min(times.length - 1, Math.floor(share * times.length))] ?? Number.NaN;
+  const at = (share: number) => times[Math.min(times.length - 1, Math.floor(share * times.length))]!;
   return { p50: at(0.5), p95: at(0.95), p99: at(0.99) };
 }

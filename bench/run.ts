@@ -1,4 +1,4 @@
-// npm run bench: what Cistern does, alone, in about a minute. docs/performance.md says what the lines mean.
+// npm run bench: what Cistern does, alone and beside reading from the origin. docs/performance.md says what the lines mean.
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -56,7 +56,12 @@ function parse(): Options {
     .addOption(
       new Option('--only <names>', `some of: ${NAMES}`).argParser(scenariosOf).default(SCENARIOS, 'all of them'),
     )
-    .option('--secs <n>', "how long each line is measured that doesn't take what it takes", secondsOf, 3)
+    .option(
+      '--secs <n>',
+      'how long each line is measured; one that reads each object once takes what it takes',
+      secondsOf,
+      3,
+    )
     .option('--json <file>', 'write the figures, for a later --compare')
     .option('--compare <file>', 'show the change since the run that wrote this file', runOf)
     .option('--profile <folder>', 'write a CPU profile of the proxy for each scenario, which slows it')

@@ -1,4 +1,4 @@
-import { bytesBeside, fromOrigin } from '../figures.ts';
+import { bytesBeside, fromOrigin, wholeTimes } from '../figures.ts';
 import { type Ask, lengthOf, objects } from '../objects.ts';
 import type { Shape } from '../shape.ts';
 import { measureFresh } from './fresh.ts';
@@ -21,8 +21,7 @@ export function herd({ clients, size, title, shape }: HerdOptions): Run {
     const through = await measureFresh(stage, plan, { watchBudget: true });
     const figures = {
       ...bytesBeside(through, direct),
-      p50_ms: through.whole.p50,
-      p99_ms: through.whole.p99,
+      ...wholeTimes(through),
       ...fromOrigin(through, lengthOf(object)),
     };
     return [{ id: 'herd', title: `${clients} clients, one cold ${title}`, figures }];

@@ -1,4 +1,4 @@
-import { byteRate, bytesBeside, cpuPerByte, rateBeside, usage } from '../figures.ts';
+import { byteRate, bytesBeside, cpuPerByte, firstBytesBeside, rateBeside, usage } from '../figures.ts';
 import type { LoadResult } from '../load.ts';
 import { objects } from '../objects.ts';
 import type { Measured, Plan, SlowPlan } from '../stage.ts';
@@ -47,7 +47,10 @@ export function slowReaders({ fast, slow, bytesPerSecond, size, title }: SlowRea
       {
         id: 'readers-slow',
         title: `the slow ones, ${bytesPerSecond / 1e6} MB/s each`,
-        figures: rateBeside(slowOf(mixed), slowOf(direct.mixed)),
+        figures: {
+          ...rateBeside(slowOf(mixed), slowOf(direct.mixed)),
+          ...firstBytesBeside(slowOf(mixed), slowOf(direct.mixed)),
+        },
       },
       {
         id: 'readers-all',

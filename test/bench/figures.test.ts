@@ -46,6 +46,8 @@ test('beside direct there are both results, their ratio, and what the first byte
     times_direct: 0.5,
     cpu_us_per_request: 6_000,
   });
+  const unbegun = Object.keys(bytesBeside(measured({ firstByte: undefined }), direct));
+  expect(unbegun).toEqual(['gigabytes_per_second', 'direct_gigabytes_per_second', 'times_direct']);
   expect(fromOrigin(through, 100e6)).toEqual({ origin_requests: 3, origin_bodies: 1.5 });
 });
 
