@@ -6,7 +6,7 @@ import { eventually } from '../read/helpers.ts';
 import { describeWith } from '../tools/index.ts';
 import { BY_NAME, type FaultyPlace, MIB, PATIENCE, SECOND, startFaultyPlace } from './place.ts';
 
-const SIZE = 32 * MIB;
+const SIZE = 20 * MIB;
 const BODY = generatedBody(SIZE, 3).read(0, SIZE);
 const TEXT = Buffer.from('a line of text that is repeated, again and again\n'.repeat(60_000));
 /** What a read may take beside a hung disk: a few deadlines of half a second. */
@@ -85,6 +85,24 @@ describeWith('fuse', 'a cache volume that hangs', () => {
       await eventually(async () => (await leakedFiles()).length === 0);
     },
     40 * SECOND,
+  );
+
+  it(
+    'lets writes through, and nobody reads what was there before',
+    async () => {
+      const place = await placeWith();
+      const { volume, client, read } = place;
+      const written = Buffer.from('written while the cache volume hung\n'.repeat(60_000));
+      volume.freeze();
+      const began = performance.now();
+      expect((await client.send({ key: 'text', method: 'PUT', body: written })).status).toBe(200);
+      expect(performance.now() - began).toBeLessThan(SOON);
+      await expectSoon(read({ key: 'text' }, written));
+      volume.thaw();
+      await read({ key: 'text' }, written);
+      await kept(place, 'text', written);
+    },
+    PATIENCE,
   );
 
   it.each<[string, (place: FaultyPlace) => unknown]>([
