@@ -2,6 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Blocks } from '../../proxy-core/store/blocks.ts';
 import { UNIT } from '../../proxy-core/store/index.ts';
+import type { Cell } from '../../proxy-core/store/memory/cells.ts';
+import { EVICTION_ALGORITHMS } from '../../proxy-core/store/memory/index.ts';
 import { noise } from './helpers.ts';
 
 const create = (maxBytes = 64 << 20) => new Blocks({ algorithm: 'lru', maxBytes });
@@ -51,5 +53,69 @@ describe('blocks in memory', () => {
     none.offer('v:', 0, noise(UNIT), UNIT, false);
     none.put('v:', 1, noise(UNIT));
     expect([none.bytes, none.has('v:', 0), none.has('v:', 1)]).toEqual([0, false, false]);
+  });
+
+  it.each(EVICTION_ALGORITHMS)(
+    'that a reader holds keep their bytes, whatever is evicted, replaced or refused (%s)',
+    algorithm => {
+      const index = fc.nat(30);
+      const move = fc.oneof(
+        fc.record({ do: fc.constantFrom('offer' as const, 'put' as const), index, scan: fc.boolean() }),
+        fc.record({ do: fc.constantFrom('hold' as const, 'let go' as const), index }),
+        fc.record({ do: fc.constant('limit' as const), index: fc.constantFrom(0, 1, 5, 12, 20) }),
+      );
+      fc.assert(
+        fc.property(fc.array(move, { maxLength: 150, size: 'max' }), moves => {
+          const blocks = new Blocks({ algorithm, maxBytes: 12 * UNIT });
+          const current = new Map<number, number>();
+          const held: { cell: Cell; fill: number }[] = [];
+          let made = 0;
+          const isAll = (cell: Cell, fill: number) => cell.bytes.equals(Buffer.alloc(UNIT, fill));
+          for (const next of moves) {
+            if (next.do === 'offer' || next.do === 'put') {
+              const fill = ++made & 0xff;
+              const content = Buffer.alloc(UNIT, fill);
+              const had = blocks.has('v:', next.index);
+              if (next.do === 'put') blocks.put('v:', next.index, content);
+              else blocks.offer('v:', next.index * UNIT, content, 100 * UNIT, next.scan);
+              // What is there is not copied again.
+              if (next.do === 'put' || !had) current.set(next.index, fill);
+              if (next.do === 'offer') content.fill(0xee);
+            } else if (next.do === 'hold') {
+              const cell = blocks.get('v:', next.index);
+              if (!cell) continue;
+              expect(isAll(cell, current.get(next.index)!)).toBe(true);
+              cell.pin();
+              held.push({ cell, fill: current.get(next.index)! });
+            } else if (next.do === 'let go') {
+              const [one] = held.splice(next.index % Math.max(1, held.length), 1);
+              if (one) expect(isAll(one.cell, one.fill)).toBe(true);
+              one?.cell.unpin();
+            } else blocks.maxBytes = next.index * UNIT;
+            expect(blocks.bytes).toBeLessThanOrEqual(blocks.maxBytes);
+          }
+          for (const { cell, fill } of held) expect(isAll(cell, fill)).toBe(true);
+          for (let i = 0; i <= 30; i++) {
+            const cell = blocks.get('v:', i);
+            if (cell) expect(isAll(cell, current.get(i)!)).toBe(true);
+          }
+        }),
+        { numRuns: 60 },
+      );
+    },
+  );
+
+  it.each(EVICTION_ALGORITHMS)('give their memory back when they are evicted, replaced or refused (%s)', algorithm => {
+    const blocks = new Blocks({ algorithm, maxBytes: 12 * UNIT });
+    const content = noise(UNIT);
+    const seen = new Set<ArrayBufferLike>();
+    for (let i = 0; i < 1000; i++) {
+      blocks.offer('v:', i * UNIT, content, 2000 * UNIT, i % 3 === 0);
+      const cell = blocks.get('v:', i);
+      if (cell) seen.add(cell.bytes.buffer);
+      if (i % 2 === 0) blocks.put('v:', i, Buffer.from(content));
+    }
+    // Slabs of 64 cells each, in which at most 12 are used.
+    expect([...seen].filter(({ byteLength }) => byteLength > UNIT)).toHaveLength(1);
   });
 });
