@@ -51,11 +51,15 @@ describe('cells', () => {
         };
         for (const next of moves) {
           if (next.do === 'copy') {
+            const free = cells.allocated / SLOT - full();
+            const { allocated } = cells;
             for (let i = 0; i < next.count; i++) {
               const content = contentOf(++made, next.size);
               uses.push({ id: made, size: next.size, cell: cells.copy(content), pins: 0, dropped: false });
               content.fill(0xee);
             }
+            // What is free is used before there is more.
+            if (next.count <= free || next.size < SLOT) expect(cells.allocated).toBe(allocated);
           } else if (uses.length > 0) {
             const use = uses[next.which % uses.length]!;
             if (next.do === 'pin') {
