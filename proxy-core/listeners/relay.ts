@@ -1,4 +1,4 @@
-import type { S3Upstream, UpstreamExchange } from '../upstream/index.ts';
+import type { ResponseHandler, S3Upstream, UpstreamExchange } from '../upstream/index.ts';
 import { Answer, type Outgoing, type RelayOptions } from './answer.ts';
 import { StreamedRequest } from './streamed-request.ts';
 import type { Exchange } from './types.ts';
@@ -11,7 +11,7 @@ export function relay(exchange: Exchange, upstream: S3Upstream, options: RelayOp
   if (isPlain(exchange)) {
     const { method, authority, scheme, target, headers } = exchange;
     answer.outgoing = new PlainRequest();
-    const started = upstream.fetch({ method, authority, scheme, path: target, headers }, answer);
+    const started = upstream.fetch({ method, authority, scheme, path: target, headers }, keeping(answer));
     (answer.outgoing as PlainRequest).exchange = started;
     return;
   }
@@ -20,6 +20,17 @@ export function relay(exchange: Exchange, upstream: S3Upstream, options: RelayOp
   const request = new StreamedRequest(exchange, upstream, answer, onBody);
   answer.outgoing = request;
   request.start();
+}
+
+/** An answer keeps what it writes to a slow client, and a chunk of `fetch` is good only until the call returns. */
+function keeping(answer: Answer): ResponseHandler {
+  return {
+    onInformation: (status, statusText, headers) => answer.onInformation(status, statusText, headers),
+    onHeaders: (status, statusText, headers) => answer.onHeaders(status, statusText, headers),
+    onData: chunk => answer.onData(Buffer.from(chunk)),
+    onComplete: trailers => answer.onComplete(trailers),
+    onError: error => answer.onError(error),
+  };
 }
 
 /** Without a body there is nothing to send after the head. */

@@ -53,7 +53,7 @@ export function ask(upstream: Upstream, request: UpstreamRequest, onBytes: (coun
           if (drained > DRAIN) exchange.abort();
           return true;
         }
-        early.push(chunk);
+        early.push(Buffer.from(chunk));
         return false;
       },
       onComplete(trailers) {

@@ -8,8 +8,8 @@ import type { Note, ReadRequest } from './types.ts';
 
 /** Cells taken from RAM for one write. */
 const BATCH = 1 << 20;
-/** Fetches of one gap that may fail without a byte in between before the answer is cut. */
-const TRIES = 2;
+/** Others' flights that may fail this answer without a byte in between before it is given up. */
+const TRIES = 3;
 /** How long a reader waits for a flight to come to where it reads before it looks again whether that is worth it, ms. */
 const SECOND_LOOK = 2000;
 
@@ -28,10 +28,15 @@ export interface BodyContext {
   onProgress(at: number, flight?: Flight): void;
 }
 
+/** Bytes that were promised can't be had. */
+export class BodyLost extends Error {
+  override readonly name = 'BodyLost';
+}
+
 /**
  * Sends `span` of one version to the client, piece by piece from wherever each is: RAM, disk, a flight under way, or a
- * new one. Whatever fails in between only changes where the next piece comes from; when none is left, the connection
- * is cut (design section 3, rules 2 and 4).
+ * new one. Whatever fails in between only changes where the next piece comes from; rejects with {@link BodyLost} when
+ * none is left (design section 3, rules 2 and 4).
  */
 export async function sendBody(context: BodyContext, span: Span, first?: FlightReader): Promise<void> {
   const { store, entry, head, out, request } = context;
@@ -72,7 +77,8 @@ export async function sendBody(context: BodyContext, span: Span, first?: FlightR
       else out.write(content.pieces, content.length, content.release);
       continue;
     }
-    let flight = context.flights.offering(entry, context.epoch, head.version, at);
+    const other = context.flights.offering(entry, context.epoch, head.version, at);
+    let flight = other;
     if (!flight) {
       // One look for each byte: what is there, but can't be read, would be found again and again.
       if (listedFor !== at) {
@@ -81,14 +87,14 @@ export async function sendBody(context: BodyContext, span: Span, first?: FlightR
         continue;
       }
       flight = context.fetchGap({ start: at, end: span.end });
-      if (!flight) return out.cut('the missing bytes can no longer be asked for');
+      if (!flight) throw new BodyLost('the missing bytes can no longer be asked for');
     }
     const next = await follow(context, flight.join(at, request), span.end);
     failures = next > at ? 0 : failures + 1;
     at = next;
-    // What S3 refuses it will refuse again; what it failed to do may be tried once more.
-    if (failures >= TRIES || (failures > 0 && flight.refused && flight.status < 500))
-      return out.cut('the missing bytes could not be had from S3');
+    // What S3 refused to this very request, or failed to do in spite of resumptions, it won't do for another one.
+    if (failures >= TRIES || (failures > 0 && !other && !flight.stopped))
+      throw new BodyLost('the missing bytes could not be had from S3');
   }
   ahead?.then(
     content => content?.release(),

@@ -74,6 +74,8 @@ export class Flight {
   head: Head | undefined;
   span: Span | undefined;
   error: Error | undefined;
+  /** It ended because nobody read it any more. */
+  stopped = false;
   readonly #options: FlightOptions;
   readonly #readers = new Set<FlightReader>();
   #exchange: UpstreamExchange;
@@ -155,16 +157,17 @@ export class Flight {
 
   /** The last byte it is going to bring. */
   get last(): number {
+    if (this.#state === 'failed') return this.position - 1;
     return Math.min(this.span?.end ?? -1, (this.#handOver?.at ?? Number.POSITIVE_INFINITY) - 1);
   }
 
   /** Whether a reader of this version can get the byte at `at` from this flight, now or a little later. */
   offers(version: string, at: number): boolean {
-    if (this.#state === 'failed' || !this.span || at < this.span.start || at > this.last || at >= this.#stopAt)
-      return false;
+    if (!this.span || at < this.span.start || at > this.last || (this.running && at >= this.#stopAt)) return false;
     const head = this.head ?? this.#options.expect?.head;
     if (head?.version !== version) return false;
     const { position } = this;
+    if (at >= position && this.#state !== 'running') return false;
     if (at >= position) return at - position < NEAR.bytes || (at - position) / this.#likelyRate() < NEAR.ms;
     return at >= (this.#window?.start ?? 0) || this.#fill?.keeps(at) === true;
   }
@@ -225,7 +228,7 @@ export class Flight {
   #onHeaders(status: number, statusText: string, headers: RawHeaders): void {
     const { expect, checksumMode, partNumber, store, request } = this.#options;
     let learnt = request.method === 'GET' ? learn(status, headers, { checksumMode, partNumber }) : undefined;
-    if (expect && learnt && learnt.head.version !== expect.head.version) learnt = undefined;
+    if (expect && learnt && !isWhat(expect, learnt)) learnt = undefined;
     this.#status = status;
     this.span = learnt?.span;
     this.#startedAt = performance.now();
@@ -270,7 +273,8 @@ export class Flight {
     else store.catalog.touch(entry, this.sentAt, epoch, Math.max(settings.get_ttl, settings.head_ttl));
     if (!learnt.span) return;
     this.#fill = store.fill(entry, head, learnt.span, {
-      ram: settings.ram_cache_eligible,
+      // A large object read once is best left to the disk; what of it is read again enters RAM from there.
+      ram: settings.ram_cache_eligible && (head.length <= EXTENT || !store.takesFills),
       compression: mayCompress(settings, head, entry.address.key) ? 'try' : 'off',
       urgent: () => this.#hasWaiting(),
       onChange: () => {
@@ -430,7 +434,10 @@ export class Flight {
     if (at !== undefined && this.span && this.#readers.size > 0) {
       this.span = { start: this.span.start, end: at - 1 };
       this.#done();
-    } else this.#fail(new Error('stopped: nobody reads it any more'));
+    } else {
+      this.stopped = true;
+      this.#fail(new Error('stopped: nobody reads it any more'));
+    }
   }
 
   async #endFill(): Promise<void> {
@@ -491,6 +498,11 @@ export class Flight {
   #wakeAll(): void {
     for (const reader of this.#readers) reader.wake();
   }
+}
+
+/** Whether an answer is of the version that was asked for, and begins where it should. */
+function isWhat({ head, span }: { head: Head; span: Span }, { head: got, span: bytes }: Learnt): boolean {
+  return got.version === head.version && bytes !== undefined && bytes.start <= span.start && bytes.end >= span.start;
 }
 
 function endOf({ signature }: ReadRequest): number {

@@ -22,6 +22,7 @@ export class Outlet {
   #waiting = 0;
   #wake: (() => void) | undefined;
   #expected = -1;
+  #head: (() => void) | undefined;
   #onGone: (() => void) | undefined;
 
   constructor(res: ServerResponse, note: Note) {
@@ -51,14 +52,20 @@ export class Outlet {
     };
   }
 
-  /** @param length body bytes that will follow, which `end` holds the answer to; -1 when unknown */
+  /**
+   * The head goes out with the first bytes of the body: until then another may take its place.
+   * @param length body bytes that will follow, which `end` holds the answer to; -1 when unknown
+   */
   begin(status: number, statusText: string | undefined, headers: string[], length: number): void {
-    this.#note.status = status;
-    this.#note.firstByteAt = performance.now();
     this.#expected = length;
-    this.#res.sendDate = false;
-    if (statusText === undefined) this.#res.writeHead(status, headers);
-    else this.#res.writeHead(status, statusText, headers);
+    this.#head = () => {
+      this.#head = undefined;
+      this.#note.status = status;
+      this.#note.firstByteAt = performance.now();
+      this.#res.sendDate = false;
+      if (statusText === undefined) this.#res.writeHead(status, headers);
+      else this.#res.writeHead(status, statusText, headers);
+    };
   }
 
   /** `release` is called when nothing reads from the pieces any more, the client having them or being gone. */
@@ -67,6 +74,7 @@ export class Outlet {
       release?.();
       return;
     }
+    this.#head?.();
     this.#note.bytesSent += length;
     this.#waiting += length;
     const sending = { length, release };
@@ -99,6 +107,7 @@ export class Outlet {
       this.cut(`${this.#note.bytesSent} of ${this.#expected} bytes`);
       return;
     }
+    this.#head?.();
     this.#res.end();
   }
 

@@ -4,7 +4,7 @@ import { evaluatePreconditions, hasPreconditions, headerValue, type RawHeaders, 
 import { type Head, type ObjectEntry, SMALL, type Store } from '../store/index.ts';
 import type { UpstreamRequest } from '../upstream/index.ts';
 import { answerCondition, corsHeaders, passOn, replay } from './answer.ts';
-import { sendBody, sendRaw } from './body.ts';
+import { BodyLost, sendBody, sendRaw } from './body.ts';
 import type { Fetches } from './fetches.ts';
 import type { Flight, FlightAnswer } from './flight.ts';
 import type { FlightReader } from './flight-reader.ts';
@@ -23,8 +23,8 @@ export interface ReadingParts {
   readonly parallel: ParallelFills;
 }
 
-/** How often a reader waits for somebody else's answer before it asks by itself. */
-const WAITS = 2;
+/** How long a reader waits for what S3 answers to others before it asks by itself, ms. */
+const PATIENCE = 10_000;
 
 /** One read that needs more than a look into memory: the disk, other readers' flights, or S3. */
 export class Reading {
@@ -37,7 +37,11 @@ export class Reading {
   #entry!: ObjectEntry;
   /** The object's epoch before S3 is asked: what is learnt belongs to it. */
   #epoch = '';
-  #waits = 0;
+  /** Monotonic ms until when it waits for others' answers. */
+  #waitsUntil = performance.now() + PATIENCE;
+  #startedOver = false;
+  /** Keeps a flight going whose answer was waited for, until it is clear what is wanted of it. */
+  #interest: FlightReader | undefined;
   /** What S3 answered to this browser, for an answer whose body comes from the cache. */
   #cors: readonly string[] = [];
 
@@ -52,6 +56,14 @@ export class Reading {
 
   /** Rejects with what is to be told to a client that has not heard anything yet. */
   async run(): Promise<void> {
+    try {
+      await this.#decide();
+    } finally {
+      this.#interest?.leave();
+    }
+  }
+
+  async #decide(): Promise<void> {
     const request = this.#request;
     const { kind, facts, settings, note } = request;
     const entry = await this.#store.catalog.look(kind.object);
@@ -94,6 +106,9 @@ export class Reading {
       if (!answer.learnt) return this.#gapRefused(lead, answer);
       note.outcome = 'MISS';
       this.#vouched(head, answer.headers, lead.flight.sentAt);
+      const current = this.#current(head, wanted);
+      if (!current) return this.#startOver(lead);
+      head = current;
     }
     this.#begin(head, wanted);
     if (!lead || lead.at === span.start) return this.#sendBody(head, span, lead);
@@ -127,18 +142,30 @@ export class Reading {
           out: this.#out,
           note: request.note,
           fetchGap: missing => this.#gap(head, missing),
-          onProgress(at, flight) {
+          onProgress: (at, flight) => {
             lifeline.at = at;
             ahead?.advance(at, flight);
+            if (flight) this.#interest?.leave();
           },
         },
         span,
         first,
       );
+    } catch (error) {
+      if (!(error instanceof BodyLost)) throw error;
+      return this.#lost(error);
     } finally {
       lifeline.end();
       ahead?.end();
     }
+  }
+
+  /** Where the client has heard nothing yet, the read starts over with its plain request; else it sees a cut. */
+  async #lost(error: BodyLost): Promise<void> {
+    if (this.#out.begun || this.#startedOver) return this.#out.cut(error.message);
+    this.#startedOver = true;
+    this.#waitsUntil = 0;
+    return this.#fetchPlain();
   }
 
   /** Starts the fetch of what is missing of `span` from its first byte on. */
@@ -159,20 +186,37 @@ export class Reading {
   /** S3 refused a gap of a version that was to be served, and nothing has been sent yet. */
   #gapRefused(lead: FlightReader, answer: FlightAnswer): Promise<void> {
     if (answer.status !== 412 && answer.status >= 300) return this.#relay(lead, answer);
-    // Not the version that is known any more: the read starts over with the caller's plain request.
+    // Not the version that is known any more.
+    return this.#startOver(lead);
+  }
+
+  /** The read begins again with the caller's plain request. */
+  #startOver(lead: FlightReader): Promise<void> {
     lead.leave();
-    this.#waits = WAITS;
+    this.#waitsUntil = 0;
     return this.#fetchPlain();
+  }
+
+  /**
+   * The head of this version after S3's answer: the same bytes may have been written again since, with other metadata.
+   * Undefined when what is known of them then is not all that was asked for.
+   */
+  #current(head: Head, { part }: Wanted): Head | undefined {
+    const current = this.#entry.head;
+    if (!current || current.version !== head.version || current === head) return head;
+    return wantedOf(this.#request, current, part) ? current : undefined;
   }
 
   async #fetchPlain(): Promise<void> {
     if (this.#request.kind.method === 'HEAD') return this.#askHead(this.#request.upstream);
-    const other = this.#waits < WAITS ? this.#fetches.flights.unanswered(this.#entry, this.#epoch) : undefined;
+    const patience = this.#waitsUntil - performance.now();
+    const other = patience > 0 ? this.#fetches.flights.unanswered(this.#entry, this.#epoch) : undefined;
     if (other) {
       // Somebody is finding out already. What S3 says to them is no permission for this caller, but it tells the version.
-      this.#waits++;
-      await other.answer.catch(() => {});
-      return this.#out.gone ? undefined : this.run();
+      this.#interest?.leave();
+      this.#interest = other.join(0);
+      await answered(other, patience);
+      return this.#out.gone ? undefined : this.#decide();
     }
     return this.#lead(this.#fetches.plain(this.#request, this.#entry, this.#epoch));
   }
@@ -216,7 +260,7 @@ export class Reading {
     const asked = { ...upstream, headers: question.headers };
     if (kind.method === 'HEAD') return this.#askHead(asked, { head, question, wanted });
     if (question.how === 'as_it_came') {
-      this.#waits = WAITS;
+      this.#waitsUntil = 0;
       return this.#fetchPlain();
     }
     const { span } = wanted;
@@ -241,7 +285,7 @@ export class Reading {
     }
     if (verdict === 'rewritten') {
       answer.discard();
-      this.#waits = WAITS;
+      this.#waitsUntil = 0;
       return this.#fetchPlain();
     }
     if (answer.status >= 500 && this.#trust.mayServeStale(request, this.#entry)) {
@@ -262,8 +306,10 @@ export class Reading {
     }
     if (!answer.learnt) return this.#gapRefused(lead, answer);
     this.#vouched(head, answer.headers, lead.flight.sentAt);
+    const current = this.#current(head, wanted);
+    if (!current) return this.#startOver(lead);
     this.#request.note.outcome = missing.start === wanted.span?.start ? 'MISS' : 'PARTIAL';
-    return this.#send(head, wanted, lead);
+    return this.#send(current, wanted, lead);
   }
 
   async #askHead(
@@ -339,6 +385,16 @@ export class Reading {
     this.#request.note.detail = 'hit; fwd=stale; detail=stale_if_error';
     return this.#give(head, wanted);
   }
+}
+
+/** Resolves when S3 has answered, one way or the other, or patience is at its end. */
+async function answered(flight: Flight, patience: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise(resolve => {
+    timer = setTimeout(resolve, patience);
+  });
+  await Promise.race([flight.answer.catch(() => {}), late]);
+  clearTimeout(timer);
 }
 
 /** Body bytes that follow; -1 when the answer doesn't say. */

@@ -5,7 +5,7 @@ export interface WindowOptions {
   readonly start: number;
   /** The last that can come; Infinity when that isn't known. */
   readonly end: number;
-  /** Undefined for a body that nobody keeps: the network's own buffers are handed on. */
+  /** Undefined for a body that nobody keeps: the budget is not used for it. */
   readonly pool: BufferPool | undefined;
   /** A piece is as full as it gets: `length` bytes from `start`. They stay as long as it is retained. */
   onPiece(piece: Piece, start: number, length: number): void;
@@ -27,8 +27,8 @@ export interface Taken {
 
 /**
  * The bytes of a flight that arrived last, from which its readers stream. They are copied into pieces of the memory
- * budget, which end at the MiB boundaries of the object; where the budget is spent, the network's own buffers are held
- * instead, and then only few of them.
+ * budget, which end at the MiB boundaries of the object; where the budget is spent, in buffers of their own, and then
+ * only few of them are held.
  */
 export class Window {
   readonly #options: WindowOptions;
@@ -63,7 +63,7 @@ export class Window {
       if (!last) {
         // Up to the next boundary, where a piece is tried for again.
         const size = Math.min(chunk.length - from, PIECE - (this.#end % PIECE));
-        const bytes = chunk.subarray(from, from + size);
+        const bytes = Buffer.from(chunk.subarray(from, from + size));
         this.#held.push({ start: this.#end, bytes, length: size, piece: undefined });
         this.#end += size;
         from += size;

@@ -39,10 +39,11 @@ export interface FillOptions {
 }
 
 /** Pieces that may wait for the disk before the source is asked to pause, and how many when memory is short. */
-const QUEUE = 8;
+const QUEUE = 24;
 const QUEUE_TIGHT = 2;
-/** How long the source is held up for the disk while somebody waits for its bytes, ms. */
-const PATIENCE = 100;
+/** How long the disk may hold up somebody who waits for bytes: so many ms, and this share of the time it takes in all. */
+const PATIENCE = { ms: 250, share: 0.1 };
+const LOOK_EVERY = 50;
 /** How long the disk is left out after it failed or lagged, ms: doubled each time, from the first to the second. */
 const REST = { first: 100, longest: 10_000 };
 
@@ -71,6 +72,9 @@ export class Fill {
   #troubleAt = Number.NEGATIVE_INFINITY;
   /** The byte after the last that came. */
   #end: number;
+  readonly #begunAt = performance.now();
+  /** ms for which somebody waited while the source was held up. */
+  #heldUp = 0;
   #timer: NodeJS.Timeout | undefined;
   #told = false;
 
@@ -113,7 +117,7 @@ export class Fill {
     if (!this.healthy && !(begins && this.#tryAgain())) return;
     this.#queue.push({ start, content, piece: piece.retain() });
     this.#writing ??= this.#work();
-    if (this.busy) this.#timer ??= setTimeout(() => this.#lagged(), PATIENCE);
+    if (this.busy) this.#timer ??= this.#watch();
   }
 
   /** No more bytes come: what arrived is kept, also where the source was cut. Resolves when it has its place. */
@@ -187,13 +191,18 @@ export class Fill {
     if (performance.now() - this.#troubleAt > REST.longest) this.#rest = REST.first;
   }
 
-  /** The queue has been full for a while. */
-  #lagged(): void {
-    this.#timer = undefined;
-    if (!this.busy) return;
-    if (this.#options.urgent()) this.#leaveOut('the disk is slower than S3', this.#end - 1);
-    else this.#timer = setTimeout(() => this.#lagged(), PATIENCE);
-    this.#options.onChange();
+  /** Looks on, while the source is held up, whether that costs somebody time. */
+  #watch(): NodeJS.Timeout {
+    let last = performance.now();
+    return setInterval(() => {
+      const now = performance.now();
+      if (this.#options.urgent()) this.#heldUp += now - last;
+      last = now;
+      if (this.#heldUp < PATIENCE.ms + PATIENCE.share * (now - this.#begunAt)) return;
+      this.#calm();
+      this.#leaveOut('the disk is slower than S3', this.#end - 1);
+      this.#options.onChange();
+    }, LOOK_EVERY);
   }
 
   /** Gives up the extent that `at` is in, and those that begin before the rest is over. */
@@ -226,7 +235,7 @@ export class Fill {
   }
 
   #calm(): void {
-    clearTimeout(this.#timer);
+    clearInterval(this.#timer);
     this.#timer = undefined;
   }
 

@@ -1,4 +1,4 @@
-import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { connect as connectTcp, isIP, type OnReadOpts, type Socket } from 'node:net';
 import { type ConnectionOptions, checkServerIdentity, connect as connectTls, type SecureContext } from 'node:tls';
 import { hostPort } from './authority.ts';
 import { DialError } from './errors.ts';
@@ -29,8 +29,11 @@ export interface TlsShared {
   readonly sessions: Map<string, Buffer>;
 }
 
-/** Connects, through the proxy where there is one, and speaks TLS where asked. Calls back once; every step is within `timeout` ms. */
-export function dial(target: DialTarget, timeout: number, shared: TlsShared, done: Dialled): void {
+/**
+ * Connects, through the proxy where there is one, and speaks TLS where asked. Calls back once; every step is within
+ * `timeout` ms. `onread`: how a connection without either is read, where not as a stream.
+ */
+export function dial(target: DialTarget, timeout: number, shared: TlsShared, done: Dialled, onread?: OnReadOpts): void {
   const name = hostPort(target.ip, target.port);
   let current: Socket | undefined;
   const timer = setTimeout(() => {
@@ -61,6 +64,7 @@ export function dial(target: DialTarget, timeout: number, shared: TlsShared, don
     noDelay: true,
     keepAlive: true,
     keepAliveInitialDelay: 15_000,
+    ...(onread ? { onread } : {}),
   });
   const secure = (below: Socket, tls: NonNullable<DialTarget['tls']>, next: () => void) =>
     step(

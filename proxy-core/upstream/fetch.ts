@@ -110,7 +110,8 @@ export class Fetch implements UpstreamExchange, TargetHandler, Watched {
   onData(chunk: Buffer): boolean {
     if (this.#done) return false;
     this.since = this.#context.watchdog.now;
-    if (this.#handler.onData(chunk)) return true;
+    // undici's parser, when it goes on after a pause, begins with nothing.
+    if (chunk.length === 0 || this.#handler.onData(chunk)) return true;
     // Waiting for the reader is no stillness of S3's.
     if (!this.#done) this.patience = 0;
     return false;

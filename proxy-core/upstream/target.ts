@@ -1,10 +1,11 @@
 import { Agent, type ClientRequestArgs } from 'node:http';
-import type { Socket } from 'node:net';
+import type { OnReadOpts, Socket } from 'node:net';
 import { Client, type Dispatcher } from 'undici';
 import { hostPort } from './authority.ts';
 import { type Dialled, type DialTarget, dial, type TlsShared } from './dial.ts';
 import { isCertificateError } from './errors.ts';
 import { Health, type HealthOptions } from './health.ts';
+import { SharedRead } from './shared-read.ts';
 
 export interface TargetOptions {
   /** Milliseconds for connecting, TLS included. */
@@ -80,19 +81,20 @@ export class Target {
   }
 
   /** A connection of one's own. */
-  dial(done: Dialled): void {
+  dial(done: Dialled, onread?: OnReadOpts): void {
     try {
       this.#options.check(this.to.ip, this.to.port);
     } catch (error) {
       process.nextTick(done, error, null);
       return;
     }
-    dial(this.to, this.#options.connectTimeout, this.#tls, (error, socket) => {
+    const dialled: Dialled = (error, socket) => {
       // A certificate that doesn't fit is the person's to mend, and no sign that the address is down.
       if (error && !isCertificateError(error)) this.health.failed(performance.now());
       else if (!error) this.health.succeeded();
       done(error, socket);
-    });
+    };
+    dial(this.to, this.#options.connectTimeout, this.#tls, dialled, onread);
   }
 
   /** Connects in the background, where the address is out of rotation and its time has come. */
@@ -126,8 +128,14 @@ export class Target {
       bodyTimeout: 0,
       keepAliveTimeout: this.#options.idleTimeout,
       maxHeaderSize: MAX_HEADER_SIZE,
-      connect: (_options: unknown, done: (...args: [null, Socket] | [Error, null]) => void) =>
-        this.dial((error, socket) => (socket ? done(null, capitalised(socket)) : done(error!, null))),
+      connect: (_options: unknown, done: (...args: [null, Socket] | [Error, null]) => void) => {
+        const plain = this.to.tls || this.to.via ? undefined : new SharedRead();
+        this.dial((error, socket) => {
+          if (!socket) return done(error!, null);
+          plain?.attach(socket);
+          done(null, capitalised(socket));
+        }, plain?.onread);
+      },
     });
     // Where a request is waiting on it, undici connects again; where it failed one, that one's handler discards it.
     client.on('disconnect', () => this.#idle.includes(client) && this.#drop(client));

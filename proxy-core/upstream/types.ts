@@ -15,7 +15,7 @@ export interface UpstreamRequest {
 export interface ResponseHandler {
   onInformation?(status: number, statusText: string, headers: RawHeaders): void;
   onHeaders(status: number, statusText: string, headers: RawHeaders): void;
-  /** Returns false to pause; `exchange.resume()` goes on. The chunk may be kept: it is never reused. */
+  /** Returns false to pause; `exchange.resume()` goes on. The chunk is good until the call returns: what is kept of it has to be copied. */
   onData(chunk: Buffer): boolean;
   onComplete(trailers: RawHeaders): void;
   /** `error.code` from the one table; a cut or stalled body comes here, too. */

@@ -109,7 +109,7 @@ export function get(upstream: S3Upstream, request: Partial<UpstreamRequest> & { 
         start = { status, statusText, headers };
       },
       onData: chunk => {
-        chunks.push(chunk);
+        chunks.push(Buffer.from(chunk));
         return true;
       },
       onComplete: trailers => resolve({ ...start!, body: Buffer.concat(chunks), trailers, interim }),
