@@ -3,6 +3,9 @@ import { ExtentIndex } from './disk/extent-index.ts';
 import { bucketFolder, gibOf, ObjectPaths, objectHash } from './disk/paths.ts';
 import type { Head, Part } from './head.ts';
 
+/** Counts the versions that this process has come to know. */
+let versions = 0;
+
 /**
  * What this process knows of one object: its epoch, its head and where its bytes are. Everything in it is a copy of
  * what the volume holds, looked at again as `lookedAt` ages, or what this process has just learnt from S3.
@@ -35,7 +38,10 @@ export class ObjectEntry {
     this.paths = new ObjectPaths(cacheDir, address, objectHash(address));
   }
 
-  /** Prefix of the RAM tier's keys for the current version; bound to the object, because two objects may share an ETag. */
+  /**
+   * Prefix of the RAM tier's keys for the current version of this object, because two objects may share an ETag. A number of
+   * this process rather than their names: each look into the tier would walk 130 characters, a seventh of our work for a hit.
+   */
   get blockKey(): string {
     return this.#blockKey;
   }
@@ -45,13 +51,13 @@ export class ObjectEntry {
     if (head?.version !== this.head?.version) {
       this.#indexes.clear();
       this.parts.clear();
+      this.#blockKey = `${++versions}:`;
     }
     this.revision++;
     this.head = head;
     this.validatedAt = validatedAt;
     this.headEpoch = epoch;
     this.inline = inline;
-    this.#blockKey = head ? `${this.paths.hash}${head.version}:` : '';
   }
 
   index(offset: number): ExtentIndex {
