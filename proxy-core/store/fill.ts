@@ -111,9 +111,15 @@ export class Fill {
   write(piece: Piece, start: number, length: number): void {
     const content = piece.bytes.subarray(0, length);
     this.#options.target.onContent?.(start, content);
-    const begins = start % EXTENT === 0 || start === this.#options.span.start;
-    if (this.healthy && start !== this.#end && !begins) this.#leaveOut('memory ran short', this.#end - 1);
+    const { span, takes } = this.#options;
+    const begins = start % EXTENT === 0 || start === span.start;
+    if (this.healthy && start !== this.#end) {
+      // What is missing belongs to the extent in hand, or to the one that this is in the middle of, or to whole ones.
+      if (this.#end % EXTENT !== 0) this.#leaveOut('memory ran short', this.#end - 1);
+      else if (!begins) this.#leaveOut('memory ran short', start);
+    }
     this.#end = start + length;
+    if (this.healthy && begins && !takes()) this.#restUntil = performance.now() + REST.first;
     if (!this.healthy && !(begins && this.#tryAgain())) return;
     this.#queue.push({ start, content, piece: piece.retain() });
     this.#writing ??= this.#work();
@@ -126,6 +132,8 @@ export class Fill {
     this.#calm();
     const extent = this.#extent;
     if (!extent) return;
+    // Begun for bytes that are missing farther on, and did not come.
+    if (extent.next === extent.span.start) return this.#discard();
     try {
       this.#options.target.onExtent(await extent.finishHere());
     } catch (error) {
@@ -199,13 +207,14 @@ export class Fill {
       if (this.#options.urgent()) this.#heldUp += now - last;
       last = now;
       if (this.#heldUp < PATIENCE.ms + PATIENCE.share * (now - this.#begunAt)) return;
-      this.#calm();
-      this.#leaveOut('the disk is slower than S3', this.#end - 1);
+      // The last of what waits, until that is enough.
+      this.#leaveOut('the disk is slower than S3', this.#queue.at(-1)!.start);
+      if (!this.busy) this.#calm();
       this.#options.onChange();
     }, LOOK_EVERY);
   }
 
-  /** Gives up the extent that `at` is in, and those that begin before the rest is over. */
+  /** Gives up the extent that `at` is in, the one that is arriving, and those that begin before the rest is over. */
   #leaveOut(reason: string, at: number): void {
     this.#tell(reason);
     this.#troubleAt = performance.now();
@@ -213,12 +222,15 @@ export class Fill {
       this.#restUntil = this.#troubleAt + this.#rest;
       this.#rest = Math.min(this.#rest * 2, REST.longest);
     }
+    // What comes from now on is not taken, so that one of which only the beginning has come can't be finished.
+    const arrived = this.#end % EXTENT === 0 || this.#end > this.#options.span.end;
+    const lost = [extentOf(at), ...(arrived ? [] : [extentOf(this.#end - 1)])];
     const running = this.#queue[0];
-    const given = this.#queue.filter(waiting => waiting !== running && extentOf(waiting.start) === extentOf(at));
+    const given = this.#queue.filter(waiting => waiting !== running && lost.includes(extentOf(waiting.start)));
     for (const { piece } of given) piece.release();
     this.#queue = this.#queue.filter(waiting => !given.includes(waiting));
     // The disk may have the running one in its hands.
-    if (running) this.#dropping ||= extentOf(running.start) === extentOf(at);
+    if (running) this.#dropping ||= lost.includes(extentOf(running.start));
     else this.#discard();
   }
 

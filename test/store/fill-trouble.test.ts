@@ -4,16 +4,18 @@ import { describe, expect, it, vi } from 'vitest';
 import { DiskUnavailable } from '../../proxy-core/store/disk/volume.ts';
 import { EXTENT, PIECE, type Store } from '../../proxy-core/store/index.ts';
 import {
-  afterTest,
   beginObject,
   extentsIn,
   halfWrittenIn,
   headOf,
+  holdWrites,
   noise,
   openStore,
   readBack,
   startFill,
+  stopClock,
   tempFolder,
+  when,
 } from './helpers.ts';
 
 const content = noise(4 * EXTENT);
@@ -26,28 +28,14 @@ const named = (...numbers: number[]) => numbers.map(number => `${number * EXTENT
 const REST = 100;
 
 /** A fill and a clock that stands still unless the test moves it. */
-async function setUp(options: { urgent?: () => boolean; store?: Parameters<typeof openStore>[1] } = {}) {
+async function setUp() {
   const folder = tempFolder();
-  const opened = await openStore(folder, options.store);
+  const opened = await openStore(folder);
   const { store } = opened;
   await store.capacity.settled();
   const entry = await beginObject(store, head);
-  vi.useFakeTimers({ toFake: ['performance', 'setTimeout', 'clearTimeout'] });
-  afterTest(() => {
-    vi.restoreAllMocks();
-    vi.useRealTimers();
-  });
-  const filling = startFill(store, entry, head, { compression: 'off', ...options });
-  return { ...opened, ...filling, filling, folder, entry };
-}
-
-/** Waits while what is real (files, promises) goes on, and the clock does not. */
-async function when(condition: () => boolean): Promise<void> {
-  const until = Date.now() + 10_000;
-  while (!condition()) {
-    if (Date.now() > until) throw new Error(`did not come about: ${condition}`);
-    await new Promise(setImmediate);
-  }
+  stopClock();
+  return { ...opened, ...startFill(store, entry, head, { compression: 'off' }), folder, entry };
 }
 
 const fails = (code: string) => vi.fn(() => Promise.reject(Object.assign(new Error(code), { code })));
@@ -93,6 +81,56 @@ describe('a fill whose disk fails in the middle of an extent', () => {
     // All the room that was taken for extents has been given back, but for what they take.
     const room = Array.from({ length: 100 }, () => store.capacity.reserve((1 << 30) / 100 - 200_000));
     expect(await Promise.all(room)).not.toContain(false);
+  });
+
+  it('leaves the next one out, too, where that had begun', async () => {
+    const { store, counters, fill, send, end, folder } = await setUp();
+    const writes = holdWrites(store);
+    await send(extent(0), PIECE);
+    await send(extent(1).subarray(0, 2 * PIECE), PIECE);
+    await when(() => writes.waiting.length === 1);
+    expect([fill.keeps(0), fill.keeps(EXTENT), fill.keeps(EXTENT + 2 * PIECE)]).toEqual([true, true, false]);
+    writes.waiting.shift()!.fail('EIO');
+    await when(() => !fill.healthy);
+    expect([fill.keeps(0), fill.keeps(EXTENT)]).toEqual([false, false]);
+    writes.end();
+    await send(extent(1).subarray(2 * PIECE), PIECE);
+    expect(fill.keeps(EXTENT + 3 * PIECE)).toBe(false);
+    vi.advanceTimersByTime(REST);
+    await send(extent(2), PIECE);
+    await send(extent(3), PIECE);
+    await end();
+    expect(extentsIn(folder)).toEqual(named(2, 3));
+    expect([counters.disk_skipped, store.pool.bytesOut]).toEqual([1, 0]);
+    await when(() => halfWrittenIn(folder).length === 0);
+  });
+
+  it('finishes the next one where all of that has come', async () => {
+    const { store, send, end, fill, folder } = await setUp();
+    const writes = holdWrites(store);
+    await send(extent(0), PIECE);
+    await send(extent(1), PIECE);
+    await when(() => writes.waiting.length === 1);
+    writes.waiting.shift()!.fail('EIO');
+    await when(() => !fill.healthy);
+    writes.end();
+    await send(extent(2), PIECE);
+    await end();
+    expect(extentsIn(folder)).toEqual(named(1));
+  });
+
+  it('closes its file once, also where closing fails', async () => {
+    const { store, send, end, fill, folder } = await setUp();
+    const real = store.volume.close.bind(store.volume);
+    const close = vi.spyOn(store.volume, 'close').mockImplementation(async fd => {
+      await real(fd);
+      throw Object.assign(new Error('EIO'), { code: 'EIO' });
+    });
+    await send(extent(0), PIECE);
+    await when(() => !fill.healthy);
+    await end();
+    expect(close).toHaveBeenCalledTimes(1);
+    await when(() => halfWrittenIn(folder).length === 0);
   });
 
   it('(a file in the place of its folder) keeps nothing, and nothing half-written', async () => {

@@ -222,6 +222,51 @@ export function diskUsage(folder: string): number {
   return Number(execFileSync('du', ['-s', '-B1', folder], { encoding: 'utf8' }).split('\t')[0]);
 }
 
+/** From here on the clock and all timers stand still, but for `vi.advanceTimersByTime`. Files and promises go on. */
+export function stopClock(): void {
+  vi.useFakeTimers({ toFake: ['performance', 'setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] });
+  afterTest(() => {
+    vi.restoreAllMocks();
+    vi.useRealTimers();
+  });
+}
+
+/** Waits for a condition while the clock stands still. */
+export async function when(condition: () => boolean): Promise<void> {
+  const until = Date.now() + 10_000;
+  while (!condition()) {
+    if (Date.now() > until) throw new Error(`did not come about: ${condition}`);
+    await new Promise(setImmediate);
+  }
+}
+
+/** Writes of content that end when the test says so. */
+export interface HeldWrites {
+  readonly waiting: { go(): void; fail(code: string): void }[];
+  /** Lets go of all, and holds no more. */
+  end(): void;
+}
+
+export function holdWrites({ volume }: Store): HeldWrites {
+  const waiting: HeldWrites['waiting'] = [];
+  const real = volume.writev.bind(volume);
+  const spy = vi.spyOn(volume, 'writev').mockImplementation(
+    (...args) =>
+      new Promise((resolve, reject) => {
+        waiting.push({
+          go: () => resolve(real(...args)),
+          fail: code => reject(Object.assign(new Error(code), { code })),
+        });
+      }),
+  );
+  const end = () => {
+    spy.mockRestore();
+    for (const held of waiting.splice(0)) held.go();
+  };
+  afterTest(end);
+  return { waiting, end };
+}
+
 /** Waits for a condition, not for a time. */
 export async function until(condition: () => unknown, timeout = 10_000): Promise<void> {
   await vi.waitFor(

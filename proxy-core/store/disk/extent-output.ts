@@ -85,12 +85,14 @@ export class ExtentOutput {
     const at = this.#encoder.offset;
     try {
       await this.#put(this.#encoder.finish(), at);
-      await scratch.volume.close(this.#fd);
     } catch (error) {
       this.discard();
       throw error;
     }
+    this.#state = 'closed';
     try {
+      // Once, whatever comes of it: by a second time its number may be another file's.
+      await scratch.volume.close(this.#fd);
       const { path, folder } = place(this.span);
       await scratch.place(this.#path, path, folder, this.#encoder.offset);
       return { ...this.span, path };
@@ -98,7 +100,6 @@ export class ExtentOutput {
       scratch.volume.unlink(this.#path).catch(() => {});
       throw error;
     } finally {
-      this.#state = 'closed';
       room.release(this.#reserved);
     }
   }
