@@ -10,6 +10,8 @@ import type { Note, ReadRequest } from './types.ts';
 const BATCH = 1 << 20;
 /** Others' flights that may fail this answer without a byte in between before it is given up. */
 const TRIES = 3;
+/** Most bytes that go out with the head: where many wait for the same flight, the first bytes of all come before the bulk of any. */
+const FIRST = 64 << 10;
 /** How long a reader waits for a flight to come to where it reads before it looks again whether that is worth it, ms. */
 const SECOND_LOOK = 2000;
 
@@ -143,7 +145,7 @@ async function follow(context: BodyContext, reader: FlightReader, end: number): 
       }
       const { at } = reader;
       context.onProgress(at, flight);
-      const found = reader.take(end - at + 1);
+      const found = reader.take(out.begun ? end - at + 1 : Math.min(FIRST, end - at + 1));
       if (found === 'end' || found === 'failed') break;
       if (found === 'behind') {
         if (store.firstGap(entry, head, { start: at, end: at }) === undefined) break;

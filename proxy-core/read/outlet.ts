@@ -4,6 +4,9 @@ import type { Note } from './types.ts';
 /** Bytes that may wait in the client's connection before the next piece is prepared. */
 const AHEAD = 1 << 20;
 
+/** Bytes written after which the other connections have their turn: a socket of this machine would take everything at once. */
+const TURN = 512 << 10;
+
 /** Bodies up to this size are joined with their header, which costs a copy and saves a system call's worth of work. */
 const ONE_PIECE = 8 << 10;
 
@@ -20,6 +23,7 @@ export class Outlet {
   /** In the order in which they were written, which is the order in which they are flushed. */
   readonly #sending: Sending[] = [];
   #waiting = 0;
+  #turn = 0;
   #wake: (() => void) | undefined;
   #expected = -1;
   #head: (() => void) | undefined;
@@ -77,6 +81,7 @@ export class Outlet {
     this.#head?.();
     this.#note.bytesSent += length;
     this.#waiting += length;
+    this.#turn += length;
     const sending = { length, release };
     this.#sending.push(sending);
     const last = pieces.length - 1;
@@ -92,7 +97,12 @@ export class Outlet {
 
   /** Undefined when the next piece may be written at once. Also resolves when the client goes away. */
   room(): Promise<void> | undefined {
-    if (this.#waiting <= AHEAD || this.gone) return undefined;
+    if (this.gone) return undefined;
+    if (this.#turn >= TURN) {
+      this.#turn = 0;
+      return new Promise(resolve => setImmediate(resolve));
+    }
+    if (this.#waiting <= AHEAD) return undefined;
     return new Promise(resolve => {
       this.#wake = () => {
         this.#wake = undefined;

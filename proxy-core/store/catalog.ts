@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { ObjectAddress } from '../request/index.ts';
 import { EXTENT } from './disk/extent-format.ts';
-import type { Extent } from './disk/extent-index.ts';
+import type { Extent, ExtentIndex } from './disk/extent-index.ts';
 import { decodeHead, decodePart, encodeHead, encodePart, encodeStamp } from './disk/head-file.ts';
 import { gibOf, parseSpan } from './disk/paths.ts';
 import type { Scratch } from './disk/scratch.ts';
@@ -154,6 +154,14 @@ export class Catalog {
     const index = entry.index(offset);
     const now = performance.now();
     if (index.listedAt > 0 && (this.#options.alone() || now - index.listedAt < LOOK_EVERY)) return;
+    index.listing ??= this.#list(entry, head, index, offset).finally(() => {
+      index.listing = undefined;
+    });
+    return index.listing;
+  }
+
+  async #list(entry: ObjectEntry, head: Head, index: ExtentIndex, offset: number): Promise<void> {
+    const now = performance.now();
     const { folder, prefix } = entry.paths.extents(head.version, head.length, gibOf(offset));
     const names = await this.#options.scratch.volume.readdir(folder).catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return [];

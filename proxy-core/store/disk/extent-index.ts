@@ -11,6 +11,8 @@ export class ExtentIndex {
   #added: { extent: Extent; at: number }[] = [];
   /** Monotonic time of the last look at the directory, ms. */
   listedAt = Number.NEGATIVE_INFINITY;
+  /** A look at the directory that is under way, which all who want one share. */
+  listing: Promise<void> | undefined;
 
   /** Replaces what is known by what the directory held at `listedAt`. */
   replace(extents: Extent[], listedAt: number): void {
