@@ -38,7 +38,7 @@ describe('a process that is killed (kill -9) in the middle of a fill', () => {
       expect((await first.client.send({ key: 'whole' })).body.equals(BODY)).toBe(true);
       return origin.bodiesServed('whole') === before;
     });
-    origin.faults.on({ key: 'half', times: 1 }, { stallAfter: 20 * MIB });
+    origin.faults.on({ key: 'half', times: 1 }, { stallAfter: 20 * MIB, throttle: 40 * MIB });
     const cut = await first.client.begin({ key: 'half' });
     const came = await bytesOf(cut, 19 * MIB);
     const isSecond = (file: string) => file.endsWith(`/${8 * MIB}-${16 * MIB - 1}`);
