@@ -115,8 +115,8 @@ export class Fill {
     const begins = start % EXTENT === 0 || start === span.start;
     if (this.healthy && start !== this.#end) {
       // What is missing belongs to the extent in hand, or to the one that this is in the middle of, or to whole ones.
-      if (this.#end % EXTENT !== 0) this.#leaveOut('memory ran short', this.#end - 1);
-      else if (!begins) this.#leaveOut('memory ran short', start);
+      if (this.#end % EXTENT !== 0) this.#skip('memory ran short', this.#end - 1);
+      else if (!begins) this.#skip('memory ran short', start);
     }
     this.#end = start + length;
     if (this.healthy && begins && !takes()) this.#restUntil = performance.now() + REST.first;
@@ -214,14 +214,21 @@ export class Fill {
     }, LOOK_EVERY);
   }
 
-  /** Gives up the extent that `at` is in, the one that is arriving, and those that begin before the rest is over. */
+  /** The disk is to blame: gives up the extent that `at` is in, and those that begin before the rest is over. */
   #leaveOut(reason: string, at: number): void {
-    this.#tell(reason);
-    this.#troubleAt = performance.now();
-    if (this.healthy) {
-      this.#restUntil = this.#troubleAt + this.#rest;
+    const now = performance.now();
+    this.#troubleAt = now;
+    if (this.#restUntil === undefined || this.#restUntil <= now) {
+      this.#restUntil = now + this.#rest;
       this.#rest = Math.min(this.#rest * 2, REST.longest);
     }
+    this.#skip(reason, at);
+  }
+
+  /** Gives up the extent that `at` is in, and the one that is arriving. */
+  #skip(reason: string, at: number): void {
+    this.#tell(reason);
+    this.#restUntil ??= performance.now();
     // What comes from now on is not taken, so that one of which only the beginning has come can't be finished.
     const arrived = this.#end % EXTENT === 0 || this.#end > this.#options.span.end;
     const lost = [extentOf(at), ...(arrived ? [] : [extentOf(this.#end - 1)])];
