@@ -58,6 +58,8 @@ export class Gateway {
         connections: settings.cache.parallel_fill.connections,
         minObjectSize: settings.cache.parallel_fill.min_object_size,
       },
+      diskPatience: settings.cache.disk_timeout,
+      onEvent: options.onEvent,
       onS3Request: () => counters.s3_requests++,
       onS3Bytes: count => {
         counters.bytes_from_s3 += count;

@@ -1,5 +1,6 @@
 import type { Span } from '../request/index.ts';
 import { type Content, type Head, type ObjectEntry, type Store, UNIT } from '../store/index.ts';
+import type { DiskTurn } from './disk-pace.ts';
 import type { Flight } from './flight.ts';
 import type { FlightReader } from './flight-reader.ts';
 import type { Flights } from './flights.ts';
@@ -24,8 +25,11 @@ export interface BodyContext {
   readonly epoch: string;
   readonly out: Outlet;
   readonly note: Note;
+  readonly disk: DiskTurn;
   /** Starts a fetch of what is missing of this version from the span's first byte on. Undefined when it can't be asked for. */
   fetchGap(missing: Span): Flight | undefined;
+  /** The same for all of the span, whatever is kept of it. */
+  fetchAll(span: Span): Flight | undefined;
   /** Told before each piece where the answer is and, where it follows a flight, which. */
   onProgress(at: number, flight?: Flight): void;
 }
@@ -61,9 +65,17 @@ export async function sendBody(context: BodyContext, span: Span, first?: FlightR
       at += sent;
       continue;
     }
+    if (!ahead && context.disk.slow) {
+      const next = await fromS3(context, at, span.end);
+      if (next === at) context.disk.endure();
+      at = next;
+      continue;
+    }
+    const since = performance.now();
     const content = await (ahead ?? store.read(entry, head, { start: at, end: span.end }, ram));
     ahead = undefined;
     if (content) {
+      context.disk.waited(content.length, performance.now() - since);
       at += content.length;
       failures = 0;
       if (
@@ -103,6 +115,13 @@ export async function sendBody(context: BodyContext, span: Span, first?: FlightR
     () => {},
   );
   out.end();
+}
+
+/** Bytes that the disk has, but would be long in giving; returns the next byte wanted. */
+async function fromS3(context: BodyContext, at: number, end: number): Promise<number> {
+  const { flights, entry, head, epoch, request } = context;
+  const flight = flights.offering(entry, epoch, head.version, at) ?? context.fetchAll({ start: at, end });
+  return flight ? follow(context, flight.join(at, request), end) : at;
 }
 
 /** Writes whole cells from RAM, as many as there are in a row; returns how many bytes that were. */

@@ -2,6 +2,7 @@ import { isSigned, type Span, setHeader } from '../request/index.ts';
 import type { Head, ObjectEntry, Store } from '../store/index.ts';
 import type { ResponseHandler, Upstream, UpstreamExchange, UpstreamRequest } from '../upstream/index.ts';
 import { type Asked, ask } from './asked.ts';
+import { DiskPace } from './disk-pace.ts';
 import type { Flight, FlightOptions } from './flight.ts';
 import { Flights } from './flights.ts';
 import type { ReadRequest } from './types.ts';
@@ -12,17 +13,24 @@ export interface FetchesOptions {
   readonly upstream: Upstream;
   readonly onS3Request: () => void;
   readonly onS3Bytes: (count: number) => void;
+  /** ms that an answer may wait for the disk, all in all, before it is asked whether S3 is faster. */
+  readonly diskPatience: number;
+  readonly onEvent: (key: string, message: string) => void;
 }
 
 /** What goes out to S3 for reads: always the caller's own request, with no more added than its signature leaves free. */
 export class Fetches {
   readonly flights = new Flights();
+  readonly disk: DiskPace;
   readonly #options: FetchesOptions;
   readonly #store: Store;
 
   constructor(options: FetchesOptions) {
     this.#options = options;
     this.#store = options.store;
+    this.disk = new DiskPace(options.diskPatience, () =>
+      options.onEvent('disk', 'the disk gives out what is cached more slowly than S3; for some seconds reads go to S3'),
+    );
   }
 
   /** The request as the caller sent it; whatever S3 answers is the answer. */
@@ -54,14 +62,20 @@ export class Fetches {
     return this.flights.start({ ...options, upstream: answer.upstream, sentAt, onBytes: () => {} });
   }
 
-  /** First byte of `span` that is in no tier and that no flight is bringing. */
-  firstMissing(entry: ObjectEntry, head: Head, epoch: string, span: Span): number | undefined {
+  /** First byte of `span` that is in no tier and that no flight, or none that is trusted, is bringing. */
+  firstMissing(
+    entry: ObjectEntry,
+    head: Head,
+    epoch: string,
+    span: Span,
+    trusted: (flight: Flight) => boolean = () => true,
+  ): number | undefined {
     let at = span.start;
     while (at <= span.end) {
       const gap = this.#store.firstGap(entry, head, { start: at, end: span.end });
       if (gap === undefined) return undefined;
       const flight = this.flights.offering(entry, epoch, head.version, gap);
-      if (!flight) return gap;
+      if (!flight || !trusted(flight)) return gap;
       at = flight.last + 1;
     }
     return undefined;
@@ -132,6 +146,7 @@ export class Fetches {
       settings,
       expect,
       onBytes: this.#options.onS3Bytes,
+      onRate: (bytes, ms) => this.disk.heard(bytes, ms),
       resume: (by, head, rest, handler) => this.#resume(by, entry, head, rest, handler),
     };
   }

@@ -4,7 +4,7 @@ import type { ResponseHandler, Upstream, UpstreamExchange, UpstreamRequest } fro
 import { mayCompress } from './compressible.ts';
 import { FlightReader, type Found } from './flight-reader.ts';
 import { type Learnt, learn, mergeHeads } from './learn.ts';
-import type { ReadRequest, ReadSettings } from './types.ts';
+import { LAST_MINUTE, type ReadRequest, type ReadSettings } from './types.ts';
 import { Window } from './window.ts';
 
 /** How far a flight may run ahead of its fastest reader, and how much it keeps behind its position, bytes. */
@@ -54,6 +54,8 @@ export interface FlightOptions {
   readonly onBytes: (count: number) => void;
   /** Sends for the rest of a version with a reader's own request. Undefined when that may not be sent any more. */
   readonly resume: (by: ReadRequest, head: Head, rest: Span, handler: ResponseHandler) => UpstreamExchange | undefined;
+  /** Told in the end how many bytes came in how many ms, where nothing here held them up. */
+  readonly onRate: (bytes: number, ms: number) => void;
   /** Memory is short: other flights should hold no more than they need. */
   readonly onTight: () => void;
   readonly onEnd: (flight: Flight) => void;
@@ -87,6 +89,7 @@ export class Flight {
   #fill: Fill | undefined;
   #small = false;
   #paused = false;
+  #heldUp = false;
   /** Where it ends when nobody listens any more. */
   #stopAt = Number.POSITIVE_INFINITY;
   /** Where its span ends, for an answer that goes on after it. */
@@ -166,10 +169,17 @@ export class Flight {
     if (!this.span || at < this.span.start || at > this.last || (this.running && at >= this.#stopAt)) return false;
     const head = this.head ?? this.#options.expect?.head;
     if (head?.version !== version) return false;
+    // Who can't ask any more must not be outrun where nothing is kept of what they have yet to read.
+    if (!this.filling && this.#isLifeline()) return false;
     const { position } = this;
     if (at >= position && this.#state !== 'running') return false;
     if (at >= position) return at - position < NEAR.bytes || (at - position) / this.#likelyRate() < NEAR.ms;
     return at >= (this.#window?.start ?? 0) || this.#fill?.keeps(at) === true;
+  }
+
+  /** Whether every byte that it brings can still be had when a reader comes to it: by the store, or because it is the only one. */
+  get faithful(): boolean {
+    return this.filling || this.#readers.size <= 1;
   }
 
   /** A reader that wants the bytes from `at` on; it must `leave` in the end. `eager`: as fast as the store takes them. */
@@ -218,6 +228,12 @@ export class Flight {
   /** Lets go of what nobody needs soon. */
   shrink(): void {
     this.#trim();
+  }
+
+  #isLifeline(): boolean {
+    for (const { request, eager } of this.#readers)
+      if (request && !eager && endOf(request) < Date.now() + LAST_MINUTE) return true;
+    return false;
   }
 
   #likelyRate(): number {
@@ -295,6 +311,7 @@ export class Flight {
     }
     this.#arrived(chunk);
     this.#paused = this.#shouldPause();
+    this.#heldUp ||= this.#paused;
     return !this.#paused;
   }
 
@@ -327,6 +344,7 @@ export class Flight {
 
   #done(): void {
     this.#state = 'done';
+    if (!this.#heldUp && this.span) this.#options.onRate(this.position - this.span.start, this.age);
     this.#wakeAll();
     const { entry, head, epoch } = this;
     if (!this.#small || !head) {

@@ -2,7 +2,7 @@ import type { Span } from '../request/index.ts';
 import type { Head, ObjectEntry } from '../store/index.ts';
 import type { Fetches } from './fetches.ts';
 import type { FlightReader } from './flight-reader.ts';
-import type { ReadRequest } from './types.ts';
+import { LAST_MINUTE, type ReadRequest } from './types.ts';
 
 /** One version being sent in answer to one request. */
 export interface Source {
@@ -13,9 +13,7 @@ export interface Source {
   readonly epoch: string;
 }
 
-/** So long before its signature ends a request for all that is still missing is opened, ms. */
-const LAST_MINUTE = 60_000;
-/** From then on it is looked after this often, ms: what another reader's flight was to bring may have failed. */
+/** In the last minute the answer is looked after this often, ms: what another reader's flight was to bring may have failed. */
 const LOOK_EVERY = 5000;
 
 /**
@@ -52,7 +50,7 @@ export class Lifeline {
     if (this.#held?.flight.running || Date.now() > (this.#expiresAt ?? 0)) return;
     const { fetches, request, entry, head, epoch } = this.#source;
     const { end } = this.#span;
-    const start = fetches.firstMissing(entry, head, epoch, { start: this.at, end });
+    const start = fetches.firstMissing(entry, head, epoch, { start: this.at, end }, flight => flight.faithful);
     if (start !== undefined) {
       this.#held?.leave();
       this.#held = fetches.gap(request, entry, head, epoch, { start, end })?.join(start, request, true);

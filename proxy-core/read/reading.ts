@@ -141,7 +141,9 @@ export class Reading {
           epoch: this.#epoch,
           out: this.#out,
           note: request.note,
+          disk: this.#fetches.disk.begin(),
           fetchGap: missing => this.#gap(head, missing),
+          fetchAll: all => this.#watched(head, this.#fetches.gap(request, this.#entry, head, this.#epoch, all)),
           onProgress: (at, flight) => {
             lifeline.at = at;
             ahead?.advance(at, flight);
@@ -171,7 +173,10 @@ export class Reading {
   /** Starts the fetch of what is missing of `span` from its first byte on. */
   #gap(head: Head, { start, end }: Span): Flight | undefined {
     const last = this.#fetches.gapEnd(this.#entry, head, this.#epoch, { start, end });
-    const flight = this.#fetches.gap(this.#request, this.#entry, head, this.#epoch, { start, end: last });
+    return this.#watched(head, this.#fetches.gap(this.#request, this.#entry, head, this.#epoch, { start, end: last }));
+  }
+
+  #watched(head: Head, flight: Flight | undefined): Flight | undefined {
     flight?.answer.then(
       ({ status, learnt }) => {
         // The object has another version now: nobody may be given this one as fresh any more.

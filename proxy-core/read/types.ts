@@ -5,6 +5,9 @@ import type { UpstreamRequest } from '../upstream/index.ts';
 
 export type ReadKind = Extract<RequestKind, { kind: 'read' }>;
 
+/** So long before a signature ends, what may still be wanted of S3 with it is asked for, ms. */
+export const LAST_MINUTE = 60_000;
+
 /** How an answer came about, for `X-Cache`, the counters and the access log. */
 export type Outcome = 'HIT' | 'REVALIDATED' | 'PARTIAL' | 'MISS' | 'BYPASS';
 
