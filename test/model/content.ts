@@ -7,7 +7,7 @@ export interface Content {
   readonly bytes: Buffer;
 }
 
-const POOL = 32 << 20;
+const POOL = 48 << 20;
 /** Prime: no two stretches are a multiple of a cell or an extent apart, so bytes in a wrong place never fit. */
 const STEP = 8209;
 const OFFSETS = 1400;

@@ -28,7 +28,11 @@ export const PLANS: readonly Plan[] = [
     proxies: 2,
     processes: false,
     ttl: { [CLOSED]: 0, [OPEN]: HOUR },
-    cache: { max_ram_cache_size: 4 * MIB, max_cache_size: 48 * MIB },
+    cache: {
+      max_ram_cache_size: 4 * MIB,
+      max_cache_size: 48 * MIB,
+      parallel_fill: { connections: 3, min_object_size: 16 * MIB },
+    },
   },
   {
     name: 'two cores, no memory tier',
@@ -42,7 +46,11 @@ export const PLANS: readonly Plan[] = [
     proxies: 1,
     processes: false,
     ttl: { [CLOSED]: 300, [OPEN]: 0 },
-    cache: { max_ram_cache_size: 32 * MIB, max_cache_size: 1024 * MIB },
+    cache: {
+      max_ram_cache_size: 32 * MIB,
+      max_cache_size: 1024 * MIB,
+      parallel_fill: { connections: 4, min_object_size: 16 * MIB },
+    },
   },
   {
     name: 'two processes, killed now and then',

@@ -103,7 +103,7 @@ async function receive(
     const body = new BodyCheck(response, subject, asked);
     const mark = step.pace.how === 'slow' ? step.pace.pauseAt : step.pace.how === 'leaves' ? step.pace.at : undefined;
     let left = false;
-    if (mark !== undefined && (await body.until(mark)) === 'mark') {
+    if (mark !== undefined && (await body.until(mark % Math.max(1, body.due))) === 'mark') {
       if (step.pace.how === 'slow') {
         clearTimeout(timer);
         await rest(step.pace.waves);
@@ -159,6 +159,11 @@ class BodyCheck {
     });
     response.on('data', (chunk: Buffer) => this.#take(chunk));
     response.pause();
+  }
+
+  /** Bytes that should come. */
+  get due(): number {
+    return this.#due?.length ?? 0;
   }
 
   /** Goes on reading until so many bytes have come, and pauses there. */

@@ -8,7 +8,7 @@ const KIB = 1024;
 const MIB = KIB * KIB;
 const SIZES = [
   ...[1, 0, 1000, 64 * KIB - 1, 64 * KIB, 64 * KIB + 1, 300_000, MIB],
-  ...[8 * MIB - 1, 8 * MIB, 8 * MIB + 1, 20 * MIB],
+  ...[8 * MIB - 1, 8 * MIB, 8 * MIB + 1, 20 * MIB, 36 * MIB],
 ];
 
 /** Offsets are taken modulo the object's length and a little more, so that most ranges are of it and some are not. */
@@ -124,7 +124,7 @@ const read: fc.Arbitrary<Read> = fc.record({
   do: fc.constant('read' as const),
   of,
   via,
-  by: fc.constantFrom('alice', 'alice', 'alice', 'bob', 'bob', 'nobody'),
+  by: fc.constantFrom('alice', 'alice', 'alice', 'alice', 'alice', 'bob', 'bob', 'nobody'),
   method: fc.constantFrom('GET', 'GET', 'GET', 'GET', 'HEAD'),
   want,
   signs: fc.constantFrom('headers', 'range too', 'url'),
@@ -154,15 +154,31 @@ const fault = fc.record({
   times: fc.integer({ min: 1, max: 2 }),
 });
 
+/** With the first kill only: a process takes a second or more to come back. */
+function onceKilled(waves: Schedule): Schedule {
+  const first = waves.flat().find(step => step.do === 'kill');
+  return waves.map(wave => wave.filter(step => step.do !== 'kill' || step === first));
+}
+
+/** What an object is when a schedule begins: rather large than small, since that takes longer and more can come between. */
+function first(thing: Thing): fc.Arbitrary<Step> {
+  const sizes = fc.constantFrom(0, 64 * KIB, 300_000, MIB, 8 * MIB + 1, 20 * MIB, 20 * MIB, 36 * MIB);
+  return fc.tuple(sizes, fc.boolean()).map(([bytes, parts]) => overwritten(thing, bytes, parts));
+}
+
+function overwritten(thing: Thing, bytes: number, parts: boolean): Step {
+  return { do: 'overwrite', of: thing, size: bytes, how: 'new', parts, after: 0 };
+}
+
 /** @param kills whether proxies can be killed */
 export function schedules({ kills, vias }: { kills: boolean; vias: 1 | 2 }): fc.Arbitrary<Schedule> {
   const step = fc.oneof(
-    { weight: 60, arbitrary: read },
-    { weight: 5, arbitrary: overwrite },
+    { weight: 90, arbitrary: read },
+    { weight: 6, arbitrary: overwrite },
     { weight: 1, arbitrary: fc.record({ do: fc.constant('remove' as const), of, after }) },
     { weight: 3, arbitrary: put },
     { weight: 1, arbitrary: fc.record({ do: fc.constant('delete' as const), of, via, after }) },
-    { weight: 4, arbitrary: fault },
+    { weight: 6, arbitrary: fault },
     { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('forbid' as const, 'permit' as const), of, after }) },
     {
       weight: 2,
@@ -180,11 +196,12 @@ export function schedules({ kills, vias }: { kills: boolean; vias: 1 | 2 }): fc.
     ...(kills ? [{ weight: 1, arbitrary: fc.record({ do: fc.constant('kill' as const), via, after }) }] : []),
   ) as fc.Arbitrary<Step>;
   const one = vias === 1 ? step.map(only => ('via' in only ? { ...only, via: 0 as const } : only)) : step;
-  return fc.array(fc.array(one, { minLength: 2, maxLength: 10, size: 'max' }), {
+  const waves = fc.array(fc.array(one, { minLength: 2, maxLength: 10, size: 'max' }), {
     minLength: 6,
     maxLength: 16,
     size: 'max',
   });
+  return fc.tuple(fc.tuple(...THINGS.map(first)), waves).map(([begin, rest]) => [begin, ...onceKilled(rest)]);
 }
 
 /** One line for a person. */

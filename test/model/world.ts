@@ -93,7 +93,7 @@ export class World {
   overwrite(subject: Subject, size: number, how: 'new' | 'same' | 'back', parts: boolean): void {
     const known = subject.versions.all.flatMap(({ what }) => what ?? []);
     const again = how === 'same' ? subject.versions.now : how === 'back' ? known.at(-2) : undefined;
-    const partSize = again ? again.partSize : parts ? 5 << 20 : undefined;
+    const partSize = again ? again.partSize : parts && size > 0 ? 5 << 20 : undefined;
     const { id, content } = this.announce(again?.bytes.length ?? size, partSize);
     const bytes = again?.bytes ?? content.bytes;
     if (again) this.#announced.set(id, { content: { ...content, bytes }, partSize });
@@ -114,12 +114,13 @@ export class World {
     subject.forBob.change(may, performance.now());
   }
 
-  fault({ bucket, key }: Subject, kind: FaultKind, at: number, times: number): void {
+  /** @param at taken modulo the object's length */
+  fault({ bucket, key, versions }: Subject, kind: FaultKind, at: number, times: number): void {
     const when = (record: RequestRecord) => {
       if (kind !== 'slow' && kind !== 'late') this.#strikes.push({ key, record, from: performance.now() });
       return true;
     };
-    this.#faults.on({ bucket, key, times, when }, faultOf(kind, at));
+    this.#faults.on({ bucket, key, times, when }, faultOf(kind, at % Math.max(1, versions.now?.bytes.length ?? 1)));
   }
 
   /** Whether a fault struck a request for the object, or was still felt, between the two moments. */
