@@ -30,7 +30,7 @@ describeWith('fuse', 'a cache volume that', () => {
       const least = (taken: readonly Taken[], what: 'ms' | 'firstByte') => Math.min(...taken.map(one => one[what]));
       expect(least(cold, 'ms') / least(straight, 'ms')).toBeLessThan(1.3);
       expect(least(cold, 'firstByte')).toBeLessThan(DEADLINE + least(straight, 'firstByte'));
-      expect((await health()).reasons.join()).toMatch(/slower than S3/);
+      expect((await health()).reasons.join()).toMatch(/slower than S3|cache volume (does|did) not answer/);
     },
     PATIENCE,
   );
