@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { ObjectAddress } from '../request/index.ts';
+import { DirtyEpochs } from './dirty-epochs.ts';
 import { EXTENT } from './disk/extent-format.ts';
 import type { Extent, ExtentIndex } from './disk/extent-index.ts';
 import { decodeHead, decodePart, encodeHead, encodePart, encodeStamp } from './disk/head-file.ts';
@@ -11,7 +11,6 @@ import type { Head, Part } from './head.ts';
 
 /** How long what was seen on the volume may be relied on without another look, ms (design sections 6 and 7). */
 const LOOK_EVERY = 1000;
-const DIRTY_RETRY = 1000;
 const EPOCH = /^[0-9a-f]{32}$/;
 
 export interface CatalogOptions {
@@ -26,10 +25,7 @@ export interface CatalogOptions {
   readonly onProblem: (message: string | undefined) => void;
 }
 
-/**
- * Heads, stamps and epochs, in memory before disk. An epoch on disk is how a write through one process is seen by all:
- * it is replaced after S3's answer and before the writer's client hears of it (design section 5).
- */
+/** Heads, stamps and epochs, in memory before disk. */
 export class Catalog {
   readonly #options: CatalogOptions;
   readonly #entries: LRUCache<string, ObjectEntry>;
@@ -39,12 +35,11 @@ export class Catalog {
     if (this.#evicted.get(key)?.deref() === undefined) this.#evicted.delete(key);
   });
   readonly #looking = new Map<string, Promise<ObjectEntry>>();
-  /** Objects whose new epoch the disk has not taken yet, and which: S3 is asked about them each time. */
-  readonly #dirty = new Map<string, { entry: ObjectEntry; epoch: string }>();
-  #dirtyTimer: NodeJS.Timeout | undefined;
+  readonly #dirty: DirtyEpochs;
 
   constructor(options: CatalogOptions) {
     this.#options = options;
+    this.#dirty = new DirtyEpochs(options);
     this.#entries = new LRUCache({
       max: options.maxEntries,
       dispose: (entry, key, reason) => {
@@ -76,7 +71,7 @@ export class Catalog {
   }
 
   isDirty(entry: ObjectEntry): boolean {
-    return this.#dirty.size > 0 && this.#dirty.has(entry.address.storeKey);
+    return this.#dirty.has(entry);
   }
 
   get dirtyCount(): number {
@@ -85,7 +80,7 @@ export class Catalog {
 
   /** Replaces the epoch of each object, on disk within the deadline or else in the dirty set; never rejects. */
   async moveOn(objects: readonly ObjectAddress[]): Promise<void> {
-    await Promise.all(objects.map(address => this.#moveOn(this.#entry(address))));
+    await Promise.all(objects.map(address => this.#dirty.moveOn(this.#entry(address))));
   }
 
   /** Makes `head` current in memory. */
@@ -205,7 +200,7 @@ export class Catalog {
   }
 
   close(): void {
-    clearTimeout(this.#dirtyTimer);
+    this.#dirty.close();
   }
 
   #entry(address: ObjectAddress): ObjectEntry {
@@ -213,41 +208,10 @@ export class Catalog {
     const kept = this.#entries.get(key);
     if (kept) return kept;
     const entry =
-      this.#dirty.get(key)?.entry ??
-      this.#evicted.get(key)?.deref() ??
-      new ObjectEntry(this.#options.cacheDir, address);
+      this.#dirty.entry(key) ?? this.#evicted.get(key)?.deref() ?? new ObjectEntry(this.#options.cacheDir, address);
     this.#evicted.delete(key);
     this.#entries.set(key, entry);
     return entry;
-  }
-
-  /**
-   * The new epoch is used only once it is on the volume: whoever learns something under it began after the write, and a
-   * write that another process records later replaces it. Until then what is learnt belongs to an epoch of nobody's.
-   */
-  async #moveOn(entry: ObjectEntry): Promise<void> {
-    const epoch = newEpoch();
-    entry.epoch = newEpoch();
-    entry.revision++;
-    this.#dirty.set(entry.address.storeKey, { entry, epoch });
-    try {
-      await this.#record(entry, epoch);
-    } catch (error) {
-      this.#options.onProblem(
-        `a write could not be recorded on the cache volume (${(error as Error).message}); S3 is asked about it each time`,
-      );
-      this.#retryDirty();
-    }
-  }
-
-  async #record(entry: ObjectEntry, epoch: string): Promise<void> {
-    const { paths, address } = entry;
-    await this.#options.scratch.publish(paths.epoch, paths.leaf, Buffer.from(epoch, 'latin1'));
-    // Overtaken by a later write, whose epoch is still on its way.
-    if (this.#dirty.get(address.storeKey)?.epoch !== epoch) return;
-    this.#dirty.delete(address.storeKey);
-    entry.epoch = epoch;
-    entry.revision++;
   }
 
   async #look(entry: ObjectEntry): Promise<ObjectEntry> {
@@ -264,7 +228,7 @@ export class Catalog {
         volume.readFile(entry.paths.head).catch(missing),
       ]);
       entry.lookedAt = began;
-      if (entry.revision !== revision || this.#dirty.has(entry.address.storeKey)) return entry;
+      if (entry.revision !== revision || this.#dirty.has(entry)) return entry;
       this.#adopt(entry, file);
       this.#adoptEpoch(entry, epoch?.toString('latin1') ?? '');
     } catch {
@@ -281,7 +245,7 @@ export class Catalog {
       return;
     }
     this.#options.onCorrupt(entry.paths.epoch);
-    void this.#moveOn(entry);
+    void this.#dirty.moveOn(entry);
   }
 
   #adopt(entry: ObjectEntry, file: Buffer | undefined): void {
@@ -321,26 +285,6 @@ export class Catalog {
     for (const name of names)
       if (name.startsWith(prefix)) await scratch.remove(`${entry.paths.leaf}/${name}`).catch(() => {});
   }
-
-  #retryDirty(): void {
-    this.#dirtyTimer ??= setTimeout(() => {
-      this.#dirtyTimer = undefined;
-      const waiting = [...this.#dirty.values()];
-      void Promise.all(
-        waiting.map(async ({ entry, epoch }) => {
-          // Where it fails it stays dirty; the next round tries again.
-          await this.#record(entry, epoch).catch(() => {});
-        }),
-      ).then(() => {
-        if (this.#dirty.size > 0) this.#retryDirty();
-        else this.#options.onProblem(undefined);
-      });
-    }, DIRTY_RETRY).unref();
-  }
-}
-
-function newEpoch(): string {
-  return randomBytes(16).toString('hex');
 }
 
 function sameHeaders(a: Head, b: Head): boolean {

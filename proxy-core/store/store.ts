@@ -17,6 +17,7 @@ import { type FileModes, Scratch } from './disk/scratch.ts';
 import { Volume } from './disk/volume.ts';
 import type { ObjectEntry } from './entry.ts';
 import { Fill, type FillOptions } from './fill.ts';
+import { Gaps } from './gaps.ts';
 import type { Head, Stamp } from './head.ts';
 import type { Cell } from './memory/cells.ts';
 
@@ -54,9 +55,6 @@ export interface StoreCounters {
 
 const FORMAT = 1;
 
-/** Cells in which the end of a gap is looked for in RAM; farther away only the disk's extents end one. */
-const CELLS_AHEAD = 1024;
-
 /** Everything that is kept: heads and epochs, extents on disk, blocks in RAM. The only thing of store/ that reads use. */
 export class Store {
   readonly catalog: Catalog;
@@ -65,6 +63,7 @@ export class Store {
   readonly capacity: Capacity;
   readonly #options: StoreOptions;
   readonly #blocks: Blocks;
+  readonly #gaps: Gaps;
   readonly #scratch: Scratch;
   readonly #files: OpenFiles;
   readonly #instance: Instance;
@@ -77,6 +76,7 @@ export class Store {
     this.volume = new Volume({ deadline: options.diskTimeout, onState: reason => options.onProblem('volume', reason) });
     this.pool = new BufferPool(options.memoryBudget);
     this.#blocks = new Blocks({ algorithm: options.algorithm, maxBytes: options.ramEnabled ? options.maxRamBytes : 0 });
+    this.#gaps = new Gaps(this.#blocks, options.mergeGap);
     this.#files = new OpenFiles(this.volume);
     this.capacity = new Capacity({
       volume: this.volume,
@@ -147,56 +147,12 @@ export class Store {
 
   /** First byte of `span` that is in no tier, as far as is known without asking the disk. */
   firstGap(entry: ObjectEntry, head: Head, span: Span): number | undefined {
-    if (entry.head?.version !== head.version) return span.start;
-    if (entry.inline) return undefined;
-    let at = span.start;
-    while (at <= span.end) {
-      const next = this.#heldUntil(entry, at);
-      if (next === at) return at;
-      at = next;
-    }
-    return undefined;
+    return this.#gaps.first(entry, head, span);
   }
 
-  /**
-   * Last byte of the gap that begins at `from`, at most `until`. What is held between two gaps is fetched again with them
-   * where it is shorter than `cache.range_merge_gap_threshold`: one longer request is quicker than two.
-   */
+  /** Last byte of the gap that begins at `from`, at most `until`; short pieces held in between count as missing. */
   gapEnd(entry: ObjectEntry, head: Head, from: number, until: number): number {
-    if (entry.head?.version !== head.version) return until;
-    for (let at = from; ; ) {
-      const held = this.#nextHeld(entry, at, until);
-      if (held > until) return until;
-      let end = held;
-      for (let more = this.#heldUntil(entry, end); more > end; more = this.#heldUntil(entry, end)) end = more;
-      if (end > until || end - held > this.#options.mergeGap) return held - 1;
-      at = end;
-    }
-  }
-
-  /** The byte after the extent or cell that holds `at`; `at` where nothing does. */
-  #heldUntil(entry: ObjectEntry, at: number): number {
-    const extent = entry.index(at).at(at);
-    if (extent) return extent.end + 1;
-    const cell = Math.floor(at / UNIT);
-    return this.#blocks.has(entry.blockKey, cell) ? (cell + 1) * UNIT : at;
-  }
-
-  /** First byte after `from` that a cell in RAM begins with; looked for so far ahead only as is worth it. */
-  #nextCell(entry: ObjectEntry, from: number, until: number): number {
-    if (this.#blocks.bytes === 0) return Number.POSITIVE_INFINITY;
-    const last = Math.floor(Math.min(until, from + CELLS_AHEAD * UNIT) / UNIT);
-    for (let cell = Math.floor(from / UNIT) + 1; cell <= last; cell++)
-      if (this.#blocks.has(entry.blockKey, cell)) return cell * UNIT;
-    return Number.POSITIVE_INFINITY;
-  }
-
-  #nextHeld(entry: ObjectEntry, from: number, until: number): number {
-    let next = this.#nextCell(entry, from, until);
-    for (let gib = gibOf(from); gib <= gibOf(until) && next > until; gib++) {
-      next = Math.min(next, entry.index(gib * 2 ** 30).nextStart(from));
-    }
-    return next;
+    return this.#gaps.end(entry, head, from, until);
   }
 
   /** Looks at the directories that may hold extents of `span`; a volume that doesn't answer leaves what is known. */
