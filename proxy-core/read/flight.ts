@@ -1,31 +1,18 @@
 import type { RawHeaders, Span } from '../request/index.ts';
-import { EXTENT, type Fill, type Head, type ObjectEntry, PIECE, SMALL, type Store } from '../store/index.ts';
+import { EXTENT, type Head, type ObjectEntry, type Store } from '../store/index.ts';
 import type { ResponseHandler, Upstream, UpstreamExchange, UpstreamRequest } from '../upstream/index.ts';
-import { mayCompress } from './compressible.ts';
 import { FlightReader, type Found } from './flight-reader.ts';
-import { type Learnt, learn, mergeHeads } from './learn.ts';
+import { Keeping } from './keeping.ts';
+import { type Learnt, learn } from './learn.ts';
+import { isFarAhead, keepFrom, type Paced } from './pace.ts';
+import { endOf, type Resumed, Resumption } from './resumption.ts';
 import { LAST_MINUTE, type ReadRequest, type ReadSettings } from './types.ts';
 import { Window } from './window.ts';
-
-/** How far a flight may run ahead of its fastest reader, and how much it keeps behind its position, bytes. */
-interface Reach {
-  readonly ahead: number;
-  readonly behind: number;
-}
-/** As a rule: the extent in hand and a little more, so that whoever joins finds everything in the window or in the store. */
-const ROOMY: Reach = { ahead: 2 << 20, behind: EXTENT + PIECE };
-/** Half of the memory budget is in use. */
-const TIGHT: Reach = { ahead: 1 << 20, behind: 2 << 20 };
-/** The budget is spent, or nobody keeps the body. */
-const LOOSE: Reach = { ahead: 128 << 10, behind: 256 << 10 };
 
 /** A reader that wants what is still to come joins if that should be no farther off than this, bytes or ms. */
 const NEAR = { bytes: EXTENT, ms: 1000 };
 /** Rate assumed of a flight that has hardly begun, bytes a ms. */
 const LIKELY_RATE = 50_000;
-
-/** How often in a row, without a byte between, a cut flight is sent for again, and how long before each time, ms. */
-const RESUMES = [0, 200, 800];
 
 export interface FlightAnswer {
   readonly status: number;
@@ -85,9 +72,8 @@ export class Flight {
   #answered = false;
   #status = 0;
   #window: Window | undefined;
+  #keeping: Keeping | undefined;
   #state: 'running' | 'done' | 'failed' = 'running';
-  #fill: Fill | undefined;
-  #small = false;
   #paused = false;
   #heldUp = false;
   /** Where it ends when nobody listens any more. */
@@ -95,8 +81,7 @@ export class Flight {
   /** Where its span ends, for an answer that goes on after it. */
   #limit = Number.POSITIVE_INFINITY;
   #handOver: { readonly at: number; readonly covered: () => boolean } | undefined;
-  #resumes = 0;
-  #resumeTimer: NodeJS.Timeout | undefined;
+  readonly #resumption = new Resumption();
   /** What it fills is in the store, or never will be. */
   #over = false;
   #startedAt = 0;
@@ -155,7 +140,7 @@ export class Flight {
 
   /** What arrives is going to be in the store. */
   get filling(): boolean {
-    return this.#fill?.healthy === true;
+    return this.#keeping?.fill?.healthy === true;
   }
 
   /** The last byte it is going to bring. */
@@ -174,7 +159,7 @@ export class Flight {
     const { position } = this;
     if (at >= position && this.#state !== 'running') return false;
     if (at >= position) return at - position < NEAR.bytes || (at - position) / this.#likelyRate() < NEAR.ms;
-    return at >= (this.#window?.start ?? 0) || this.#fill?.keeps(at) === true;
+    return at >= (this.#window?.start ?? 0) || this.#keeping?.fill?.keeps(at) === true;
   }
 
   /** Whether every byte that it brings can still be had when a reader comes to it: by the store, or because it is the only one. */
@@ -210,14 +195,14 @@ export class Flight {
       this.#stopAt = Math.min(span.end + 1, Math.floor(position / EXTENT) * EXTENT + EXTENT);
       if (position >= this.#stopAt) this.#stop();
       else this.#pace();
-    } else if (!this.#small) this.#stop();
+    } else if (!this.#keeping?.small) this.#stop();
   }
 
   /** For FlightReader: what there is from `at` on. */
   take(at: number, max: number): Found {
     const { position } = this;
     if (at >= position) return this.#state === 'running' ? 'wait' : this.#state === 'done' ? 'end' : 'failed';
-    return this.#window?.take(at, max) ?? (this.#fill?.keeps(at) && !this.#over ? 'behind' : 'failed');
+    return this.#window?.take(at, max) ?? (this.#keeping?.fill?.keeps(at) && !this.#over ? 'behind' : 'failed');
   }
 
   /** For FlightReader: it moved on, so that more may be wanted. */
@@ -254,44 +239,25 @@ export class Flight {
       start: this.span?.start ?? 0,
       end: this.span?.end ?? Number.POSITIVE_INFINITY,
       pool: this.span && store.pool,
-      onPiece: (piece, start, length) => this.#fill?.write(piece, start, length),
+      onPiece: (piece, start, length) => this.#keeping?.fill?.write(piece, start, length),
     });
-    if (learnt) this.#keep(learnt);
+    this.#keeping = learnt && this.#keep(learnt);
+    this.head = this.#keeping?.head;
     this.#answered = true;
     this.#settle.resolve({ status, statusText, headers, learnt });
     this.#wakeAll();
   }
 
-  /** The answer is a body that is kept: adopts its head and starts to fill the store. */
-  #keep(learnt: Learnt): void {
-    const { store, settings } = this.#options;
-    const { entry, epoch } = this;
-    const head = mergeHeads(entry.head, learnt.head);
-    const stamp = { validatedAt: this.sentAt, epoch };
-    this.head = head;
-    const known = entry.head;
-    // A write has come between, and somebody has learnt of its version already: what this flight brings is of the past.
-    if (epoch !== entry.epoch && known && entry.headEpoch === entry.epoch) return;
-    store.adopt(entry, head, stamp);
-    if (learnt.part) {
-      const { part } = learnt;
-      const number = this.#options.partNumber ?? 0;
-      void store.catalog.publishPart(entry, head, number, part).catch(() => {});
-    }
-    const whole = !learnt.span || learnt.span.end - learnt.span.start + 1 === head.length;
-    if (whole && head.length <= SMALL) {
-      this.#small = true;
-      return;
-    }
-    if (!store.takesFills && !settings.ram_cache_eligible) return;
-    if (known?.version !== head.version || known.headers.length !== head.headers.length)
-      void store.keepHead(entry, head, stamp);
-    else store.catalog.touch(entry, this.sentAt, epoch, Math.max(settings.get_ttl, settings.head_ttl));
-    if (!learnt.span) return;
-    this.#fill = store.fill(entry, head, learnt.span, {
-      // A large object read once is best left to the disk; what of it is read again enters RAM from there.
-      ram: settings.ram_cache_eligible && (head.length <= EXTENT || !store.takesFills),
-      compression: mayCompress(settings, head, entry.address.key) ? 'try' : 'off',
+  #keep(learnt: Learnt): Keeping {
+    const { store, settings, partNumber } = this.#options;
+    const { entry, epoch, sentAt } = this;
+    return new Keeping(learnt, {
+      store,
+      entry,
+      epoch,
+      sentAt,
+      partNumber,
+      settings,
       urgent: () => this.#hasWaiting(),
       onChange: () => {
         this.#wakeAll();
@@ -302,7 +268,7 @@ export class Flight {
 
   #onData(chunk: Buffer): boolean {
     this.#options.onBytes(chunk.length);
-    this.#resumes = 0;
+    this.#resumption.progressed();
     const end = Math.min(this.#stopAt, this.#limit, this.#endHere(chunk.length));
     if (this.position + chunk.length >= end) {
       this.#arrived(chunk.subarray(0, end - this.position));
@@ -346,104 +312,55 @@ export class Flight {
     this.#state = 'done';
     if (!this.#heldUp && this.span) this.#options.onRate(this.position - this.span.start, this.age);
     this.#wakeAll();
-    const { entry, head, epoch } = this;
-    if (!this.#small || !head) {
-      void this.#endFill();
-      return;
-    }
-    const { store, settings } = this.#options;
-    const body = Buffer.allocUnsafeSlow(head.length);
-    const taken = this.#window?.take(0, head.length);
-    let at = 0;
-    for (const piece of taken?.pieces ?? []) at += piece.copy(body, at);
-    taken?.release();
-    const compress = mayCompress(settings, head, entry.address.key);
-    const stamp = { validatedAt: this.sentAt, epoch };
-    void store
-      .keepSmall(entry, head, stamp, body, { ram: settings.ram_cache_eligible, compress })
-      .finally(() => this.#finished());
+    void this.#close();
   }
 
   /** The body ended early, or never began. */
   #onCut(error: Error): void {
-    if (this.#state !== 'running' || this.#resume()) return;
-    this.#fail(error);
+    if (this.#state !== 'running') return;
+    const { head, span } = this;
+    const resumed = head && span && this.#resumption.begin(() => this.#asResumed(head, span), this.#requests());
+    if (!resumed) this.#fail(error);
   }
 
   #fail(error: Error): void {
-    clearTimeout(this.#resumeTimer);
+    this.#resumption.cancel();
     this.#state = 'failed';
     this.error = error;
     if (!this.#answered) {
       this.#answered = true;
       this.#settle.reject(error);
     }
-    void this.#endFill();
     this.#wakeAll();
+    void this.#close();
   }
 
-  /** Sends for what is missing with a request of the reader whose signature holds longest. False when that is no use. */
-  #resume(): boolean {
-    const { head, span } = this;
-    const wait = RESUMES[this.#resumes];
-    if (!head || !span || wait === undefined || !this.#heir()) return false;
-    this.#resumes++;
-    this.#resumeTimer = setTimeout(() => this.#sendForRest(head, span), wait);
-    return true;
-  }
-
-  #sendForRest(head: Head, span: Span): void {
-    const heir = this.#heir();
-    const rest = { start: this.position, end: span.end };
-    const exchange = heir && this.#options.resume(heir, head, rest, this.#continuation(head, span));
-    if (exchange) this.#exchange = exchange;
-    else this.#fail(new Error('S3 cut the body, and no signature is left to ask for the rest with'));
-  }
-
-  /** What S3 answers to a request for the rest: the same version, from the next byte on or from before it. */
-  #continuation(head: Head, span: Span): ResponseHandler {
-    const { checksumMode, partNumber, store } = this.#options;
-    let skip = 0;
-    let over = false;
-    const giveUp = (error: Error, final: boolean) => {
-      over = true;
-      // By the next turn: the handler may be called before `fetch` has returned what there is to abort.
-      queueMicrotask(() => this.#exchange.abort());
-      if (final) this.#fail(error);
-      else this.#onCut(error);
-    };
+  #asResumed(head: Head, span: Span): Resumed {
+    const { store, checksumMode, partNumber, resume } = this.#options;
     return {
-      onHeaders: (status, _statusText, headers) => {
-        const learnt = learn(status, headers, { checksumMode, partNumber });
-        const same = learnt?.head.version === head.version;
-        if (!same && (status === 412 || status < 300) && this.entry.head?.version === head.version)
-          store.catalog.distrust(this.entry);
-        const got = same ? learnt?.span : undefined;
-        if (!got || got.start > this.position || got.end < this.position) {
-          giveUp(new Error(`S3 cut the body, and answered ${status} when asked for the rest`), status < 500);
-          return;
-        }
-        skip = this.position - got.start;
-        this.span = { start: span.start, end: Math.min(span.end, got.end) };
-        if (got.end > span.end) this.#limit = span.end + 1;
+      store,
+      entry: this.entry,
+      head,
+      checksumMode,
+      partNumber,
+      span,
+      position: this.position,
+      requests: this.#requests(),
+      send: (by, rest, handler) => resume(by, head, rest, handler),
+      onContinued: (exchange, last) => {
+        this.#exchange = exchange;
+        this.span = { start: span.start, end: Math.min(span.end, last) };
+        if (last > span.end) this.#limit = span.end + 1;
       },
-      onData: chunk => {
-        if (over) return false;
-        if (skip === 0) return this.#onData(chunk);
-        const rest = chunk.subarray(Math.min(skip, chunk.length));
-        skip -= chunk.length - rest.length;
-        return rest.length === 0 || this.#onData(rest);
-      },
-      onComplete: () => over || this.#onComplete(),
-      onError: error => over || this.#onCut(error),
+      onData: chunk => this.#onData(chunk),
+      onComplete: () => this.#onComplete(),
+      onCut: error => this.#onCut(error),
+      onLost: error => this.#fail(error),
     };
   }
 
-  /** The reader whose request can carry the flight on for longest. */
-  #heir(): ReadRequest | undefined {
-    let heir: ReadRequest | undefined;
-    for (const { request } of this.#readers) if (request && (!heir || endOf(request) > endOf(heir))) heir = request;
-    return heir;
+  *#requests(): Iterable<ReadRequest> {
+    for (const { request } of this.#readers) if (request) yield request;
   }
 
   /** Ends the request before its body is through; where `at` is the end that was agreed on, that is no failure. */
@@ -458,48 +375,27 @@ export class Flight {
     }
   }
 
-  async #endFill(): Promise<void> {
+  /** Nothing more comes: what is kept of it gets its place. */
+  async #close(): Promise<void> {
     this.#window?.close();
-    await this.#fill?.end();
-    this.#finished();
-  }
-
-  #finished(): void {
+    if (this.#window) await this.#keeping?.end(this.#state === 'done', this.#window);
     this.#over = true;
     this.#wakeAll();
     if (this.#readers.size === 0) this.#window?.clear();
     this.#options.onEnd(this);
   }
 
-  #reach(): Reach {
-    if (!this.#window || this.#window.loose) return LOOSE;
-    return this.#options.store.pool.tight ? TIGHT : ROOMY;
+  #paced(window: Window): Paced {
+    return { window, readers: this.#readers, filling: this.filling, tight: this.#options.store.pool.tight };
   }
 
   #trim(): void {
-    const window = this.#window;
-    if (!window) return;
-    // Its fastest reader never loses what it has not read yet.
-    window.trim(Math.min(window.end - this.#reach().behind, this.#fastest() ?? Number.POSITIVE_INFINITY));
-  }
-
-  /** Where the reader is that is farthest; undefined where nobody's place matters. */
-  #fastest(): number | undefined {
-    let fastest: number | undefined;
-    const start = this.#window?.start ?? 0;
-    for (const { at, eager } of this.#readers) {
-      if (eager && this.filling) continue;
-      // One that joined behind the window waits for the extent that it is in: so far it has to run, whoever reads.
-      const place = at < start ? Math.floor(at / EXTENT) * EXTENT + EXTENT : at;
-      if (fastest === undefined || place > fastest) fastest = place;
-    }
-    return fastest;
+    if (this.#window) this.#window.trim(keepFrom(this.#paced(this.#window)));
   }
 
   #shouldPause(): boolean {
-    if (this.#fill?.busy) return true;
-    const fastest = this.#fastest();
-    return fastest !== undefined && this.position - fastest > this.#reach().ahead;
+    if (this.#keeping?.fill?.busy) return true;
+    return this.#window !== undefined && isFarAhead(this.#paced(this.#window));
   }
 
   #pace(): void {
@@ -521,8 +417,4 @@ export class Flight {
 /** Whether an answer is of the version that was asked for, and begins where it should. */
 function isWhat({ head, span }: { head: Head; span: Span }, { head: got, span: bytes }: Learnt): boolean {
   return got.version === head.version && bytes !== undefined && bytes.start <= span.start && bytes.end >= span.start;
-}
-
-function endOf({ signature }: ReadRequest): number {
-  return signature.expiresAt ?? Number.POSITIVE_INFINITY;
 }
