@@ -81,6 +81,8 @@ export interface Filling {
   readonly fill: Fill;
   /** Byte of the object that comes next. */
   readonly position: number;
+  /** The next bytes, whether the source should wait or not. */
+  append(chunk: Buffer): void;
   /** The next bytes, in chunks of this size; resolves when the last one has been taken. */
   send(content: Buffer, chunk?: number): Promise<void>;
   /** No more comes: resolves when all that is kept has its place. */
@@ -116,17 +118,21 @@ export function startFill(store: Store, entry: ObjectEntry, head: Head, options:
         changed = resolve;
       });
   };
+  const append = (chunk: Buffer) => {
+    window.append(chunk);
+    // Only the piece that is being filled is held, as by a flight whose readers have taken all there is.
+    window.trim(window.end);
+  };
   return {
     fill,
     get position() {
       return window.end;
     },
+    append,
     async send(content, chunk = 100_000) {
       for (let at = 0; at < content.length; at += chunk) {
         await ready();
-        window.append(content.subarray(at, at + chunk));
-        // Only the piece that is being filled is held, as by a flight whose readers have taken all there is.
-        window.trim(window.end);
+        append(content.subarray(at, at + chunk));
       }
       await ready();
     },
