@@ -130,6 +130,7 @@ describe('a server that does not do what Range asks', () => {
   const etagOf = (place: Place) => place.origin.object('data', 'k')!.etag;
   it.each<[string, (place: Place) => (reply: Reply, record: RequestRecord) => Reply]>([
     ['and answers with the whole object', place => () => whole(FIRST, etagOf(place))],
+    ['and answers with a later range', place => (_, record) => ranged(record, FIRST, etagOf(place), 1000)],
     [
       'and does not say which range it is',
       place => (_, record) => without(ranged(record, FIRST, etagOf(place)), 'Content-Range'),
@@ -193,11 +194,11 @@ function whole(body: Buffer, etag: string): Reply {
   };
 }
 
-/** The range that was asked for. */
-function ranged(record: RequestRecord, body: Buffer, etag: string): Reply {
+/** The range that was asked for, or, as a server that errs would, one that begins `off` bytes later. */
+function ranged(record: RequestRecord, body: Buffer, etag: string, off = 0): Reply {
   const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(record.headers.range ?? '') ?? [];
   if (from === undefined || to === undefined) return whole(body, etag);
-  const [start, end] = [Number(from), Number(to)];
+  const [start, end] = [Number(from) + off, Number(to)];
   const made = whole(body.subarray(start, end + 1), etag);
   return { ...made, status: 206, headers: [...made.headers, 'Content-Range', `bytes ${start}-${end}/${body.length}`] };
 }

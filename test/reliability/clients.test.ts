@@ -6,7 +6,7 @@ import { type Answer, type Ask, bytesOf, collect, eventually, MIB, type Place, s
 const SIZE = 32 * MIB;
 const BODY = generatedBody(SIZE, 5).read(0, SIZE);
 
-async function placeWith(cache: { ram_cache_enabled?: boolean } = {}): Promise<Place> {
+async function placeWith(cache: { ram_cache_enabled?: boolean; max_cache_size?: number } = {}): Promise<Place> {
   const place = await startPlace({ cache: { ram_cache_enabled: false, ...cache } });
   place.origin.put('data', 'k', BODY);
   return place;
@@ -125,6 +125,11 @@ describe('a signature that ends while its client still reads', () => {
       }
     }
     await Promise.all([readAcross(places[0], inHeaders()), readAcross(places[1], presigned())]);
+  });
+
+  it('cuts nobody whom S3 would not cut: another is faster, and nothing can be kept', async () => {
+    const place = await placeWith({ max_cache_size: MIB });
+    await readAcross(place, inHeaders(), async () => expectWhole(await place.get({ who: BOB })));
   });
 
   it('is not needed to go on after a cut, where another reader has one that holds', async () => {
