@@ -20,6 +20,7 @@ export class FlightReader {
   readonly eager: boolean;
   readonly #flight: Flight;
   #wake: (() => void) | undefined;
+  #left = false;
 
   constructor(flight: Flight, at: number, request: ReadRequest | undefined, eager: boolean) {
     this.#flight = flight;
@@ -61,6 +62,8 @@ export class FlightReader {
   }
 
   leave(): void {
+    if (this.#left) return;
+    this.#left = true;
     this.wake();
     this.#flight.leave(this);
   }
