@@ -28,7 +28,14 @@ interface Bucket {
   resolve: Cascade;
   problem: string | undefined;
   lookedAt: number;
-  look: { readonly done: Promise<void>; readonly since: number } | undefined;
+  look: Look | undefined;
+}
+
+interface Look {
+  readonly since: number;
+  /** Resolves when the look is over, or takes longer than a request waits for it. */
+  readonly answered: Promise<void>;
+  overdue: boolean;
 }
 
 // A look at the file is due after this long; a request never waits for it…
@@ -63,14 +70,17 @@ export class BucketSettings {
     this.#unknown = uncached(this.#global);
   }
 
-  /** For each request, before {@link resolve}. A promise, which never rejects, where the file has to be read first. */
+  /**
+   * For each request, before {@link resolve}. A promise where the file has to be read first: it never rejects, and takes no
+   * longer than a second, whatever the disk does.
+   */
   prepare(folder: string): Promise<void> | undefined {
     const bucket = this.#bucket(folder);
     const now = this.#now();
     this.#refresh(bucket, now);
     const known = bucket.identity !== undefined && now - bucket.lookedAt < OLD_MS;
     if (known || !bucket.look || now - bucket.look.since > PATIENCE_MS) return undefined;
-    return bucket.look.done;
+    return bucket.look.answered;
   }
 
   /** The settings of an object. `key` holds the key's bytes as latin1. */
@@ -80,11 +90,14 @@ export class BucketSettings {
     return bucket.resolve(key);
   }
 
-  /** Files that could not be used. */
+  /** Files that could not be used. Of those that the disk does not give out only one is named: there may be thousands. */
   problems(): BucketProblem[] {
-    return [...this.#buckets.values()].flatMap(({ folder, file, problem }) =>
-      problem === undefined ? [] : [{ bucket: folder, file, message: problem }],
-    );
+    const buckets = [...this.#buckets.values()];
+    const waiting = buckets.filter(({ look }) => look?.overdue).sort((a, b) => a.look!.since - b.look!.since);
+    return [
+      ...waiting.slice(0, 1).map(bucket => problemOf(bucket, notAnswering(waiting.length - 1))),
+      ...buckets.flatMap(bucket => (bucket.problem === undefined ? [] : [problemOf(bucket, bucket.problem)])),
+    ];
   }
 
   /** New global settings, for every object from now on. `cache.cache_dir` can't change while running. */
@@ -117,11 +130,22 @@ export class BucketSettings {
 
   #refresh(bucket: Bucket, now: number): void {
     if (bucket.look || now - bucket.lookedAt < DUE_MS || !isFolderName(bucket.folder)) return;
-    const done = this.#limit(() => this.#look(bucket)).finally(() => {
+    let answer = () => {};
+    const answered = new Promise<void>(resolve => {
+      answer = resolve;
+    });
+    const look: Look = { since: now, answered, overdue: false };
+    bucket.look = look;
+    const timer = setTimeout(() => {
+      look.overdue = true;
+      answer();
+    }, PATIENCE_MS).unref();
+    void this.#limit(() => this.#look(bucket)).finally(() => {
+      clearTimeout(timer);
       bucket.look = undefined;
       bucket.lookedAt = this.#now();
+      answer();
     });
-    bucket.look = { done, since: now };
   }
 
   async #look(bucket: Bucket): Promise<void> {
@@ -134,7 +158,7 @@ export class BucketSettings {
       this.#apply(bucket);
     } catch (error) {
       if (error instanceof Unreadable) bucket.identity = 'unreadable';
-      bucket.problem = `${(error as Error).message} (${bucket.content ? 'the last good settings stay in force' : 'until it is put right, reads of this bucket are not cached'})`;
+      bucket.problem = `${(error as Error).message} (${meanwhile(bucket)})`;
     }
   }
 
@@ -142,6 +166,18 @@ export class BucketSettings {
     bucket.resolve = bucket.content ? cascade(bucket.content, this.#global) : () => this.#unknown;
   }
 }
+
+const meanwhile = ({ content }: Bucket) =>
+  content ? 'the last good settings stay in force' : 'until it is put right, reads of this bucket are not cached';
+
+const problemOf = (bucket: Bucket, message: string): BucketProblem => ({
+  bucket: bucket.folder,
+  file: bucket.file,
+  message,
+});
+
+const notAnswering = (others: number) =>
+  `the cache volume does not answer when asked for this file${others > 0 ? `, nor for that of ${others} other buckets` : ''}; until it does, the last good settings stay in force, and a bucket without such is not cached`;
 
 const uncached = (global: ObjectSettings): ObjectSettings =>
   Object.freeze({ ...global, get_ttl: 0, head_ttl: 0, read_cache_enabled: false, ram_cache_eligible: false });

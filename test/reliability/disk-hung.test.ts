@@ -88,6 +88,17 @@ describeWith('fuse', 'a cache volume that hangs', () => {
   );
 
   it(
+    'lets a bucket be read for the first time',
+    async () => {
+      const { volume, read, health } = await placeWith();
+      volume.freeze();
+      await expectSoon(read({ key: 'new', base: BY_NAME }, BODY));
+      expect((await health()).reasons.join()).toMatch(/_settings\.json: the cache volume does not answer/);
+    },
+    PATIENCE,
+  );
+
+  it(
     'lets writes through, and nobody reads what was there before',
     async () => {
       const place = await placeWith();

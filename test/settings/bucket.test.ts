@@ -1,9 +1,10 @@
 import { execFileSync } from 'node:child_process';
-import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import files, { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { BucketSettings, defaultSettings, type ObjectSettings } from '../../proxy-core/settings/index.ts';
 
 let folder: string;
@@ -255,6 +256,39 @@ describe('while it runs', () => {
     expect(settings.resolve('data', 'a').get_ttl).toBe(3_600_000);
   });
 
+  test('a disk that hangs holds nobody up for longer than a second, also who asked for the look, and is a problem', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    await write('known', { get_ttl: '1h' });
+    await write('new', { get_ttl: '2h' });
+    const settings = make();
+    await settings.prepare('known');
+    const disk = hangDisk();
+    time += 11_000;
+    const answers = ['known', 'new', 'third'].map(bucket => {
+      time += 10;
+      return settings.prepare(bucket);
+    });
+    for (const answer of answers) expect(answer).toBeInstanceOf(Promise);
+    expect(settings.problems()).toEqual([]);
+    vi.advanceTimersByTime(1_000);
+    await Promise.all(answers);
+    expect(settings.resolve('known', 'a').get_ttl).toBe(3_600_000);
+    expect(settings.resolve('new', 'a')).toMatchObject({ get_ttl: 0, read_cache_enabled: false });
+    expect(settings.problems()).toEqual([
+      {
+        bucket: 'known',
+        file: join(folder, 'buckets', 'known', '_settings.json'),
+        message: expect.stringMatching(/cache volume does not answer.*2 other buckets.*last good settings/),
+      },
+    ]);
+    time += 60_000;
+    expect(settings.prepare('new')).toBeUndefined();
+    disk.release();
+    await vi.waitFor(() => expect(settings.resolve('new', 'a').get_ttl).toBe(7_200_000));
+    await vi.waitFor(() => expect(settings.problems()).toEqual([]));
+  });
+
   test('before its file is known a bucket is not cached', () => {
     expect(make().resolve('data', 'a')).toMatchObject({ get_ttl: 0, read_cache_enabled: false });
   });
@@ -306,3 +340,23 @@ describe('while it runs', () => {
     expect(names.map(name => settings.resolve(name, 'a').get_ttl)).toEqual(names.map((_, index) => index * 1_000));
   });
 });
+
+/** Opening a file waits until the disk is released, as on a volume whose server is gone. */
+function hangDisk(): { release(): void } {
+  const real = files.open;
+  let release = () => {};
+  const released = new Promise<void>(resolve => {
+    release = resolve;
+  });
+  files.open = async (...args) => {
+    await released;
+    return real(...args);
+  };
+  syncBuiltinESMExports();
+  onTestFinished(() => {
+    release();
+    files.open = real;
+    syncBuiltinESMExports();
+  });
+  return { release };
+}
