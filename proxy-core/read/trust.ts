@@ -1,5 +1,5 @@
 import { Allowances, isFresh } from '../freshness/index.ts';
-import { headerValue, type RawHeaders, setHeader } from '../request/index.ts';
+import { headerValue, parseHttpDate, type RawHeaders, setHeader } from '../request/index.ts';
 import type { Head, ObjectEntry, Store } from '../store/index.ts';
 import { headHeaders } from './answer.ts';
 import type { ReadRequest } from './types.ts';
@@ -61,7 +61,11 @@ export class Trust {
     if (status === 404 || status === 410) void this.#store.catalog.drop(entry);
     else if (status === 401 || status === 403) this.#allowances.revoke(entry, request.caller);
     else if (status === 304 && entry.head && headerValue(headers, 'etag') === entry.head.etag) {
-      this.vouched(request, entry, entry.head, epoch, sentAt);
+      const modified = headerValue(headers, 'last-modified');
+      // The same bytes written again, perhaps with other metadata: only a full answer can tell.
+      const rewritten = modified !== undefined && parseHttpDate(modified) !== entry.head.lastModified;
+      if (rewritten) this.#store.catalog.distrust(entry);
+      else this.vouched(request, entry, entry.head, epoch, sentAt);
     }
   }
 

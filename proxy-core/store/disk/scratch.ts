@@ -43,7 +43,8 @@ export class Scratch {
   async publish(path: string, folder: string, data: Buffer): Promise<void> {
     const aside = this.newPath();
     try {
-      await this.#inFolder(this.folder, () => this.volume.writeFile(aside, data, this.modes.file));
+      const removeLate = () => void this.volume.unlink(aside).catch(() => {});
+      await this.#inFolder(this.folder, () => this.volume.writeFile(aside, data, this.modes.file, removeLate));
       const replaced = await this.volume.stat(path).then(allocatedBytes, () => 0);
       await this.#inFolder(folder, () => this.volume.rename(aside, path));
       this.#onBytes(allocated(data.length) - replaced);

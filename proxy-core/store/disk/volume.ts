@@ -114,7 +114,12 @@ export class Volume {
   async open(path: string, flags: string, mode = 0o600): Promise<number> {
     const fd = await this.run<number>(
       done => fs.open(path, flags, mode, done),
-      late => late !== undefined && fs.close(late, () => {}),
+      late => {
+        if (late === undefined) return;
+        fs.close(late, () => {});
+        // Nobody waits for a new file that came too late.
+        if (flags.includes('x')) this.unlink(path).catch(() => {});
+      },
       path,
     );
     try {
@@ -164,8 +169,9 @@ export class Volume {
     return this.run<Buffer>(done => fs.readFile(path, done), undefined, path);
   }
 
-  async writeFile(path: string, data: Buffer | string, mode: number): Promise<void> {
-    await this.run<void>(done => fs.writeFile(path, data, { mode }, done), undefined, path);
+  /** @param late called when a write that missed its deadline has come to its end */
+  async writeFile(path: string, data: Buffer | string, mode: number, late?: () => void): Promise<void> {
+    await this.run<void>(done => fs.writeFile(path, data, { mode }, done), late, path);
     if (forOthers(mode)) await this.#chmod(path, mode);
   }
 
