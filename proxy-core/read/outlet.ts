@@ -98,11 +98,9 @@ export class Outlet {
   /** Undefined when the next piece may be written at once. Also resolves when the client goes away. */
   room(): Promise<void> | undefined {
     if (this.gone) return undefined;
-    if (this.#turn >= TURN) {
-      this.#turn = 0;
-      return new Promise(resolve => setImmediate(resolve));
-    }
-    if (this.#waiting <= AHEAD) return undefined;
+    const turn = this.#turn >= TURN;
+    if (turn) this.#turn = 0;
+    if (this.#waiting <= AHEAD) return turn ? new Promise(resolve => setImmediate(resolve)) : undefined;
     return new Promise(resolve => {
       this.#wake = () => {
         this.#wake = undefined;
@@ -138,6 +136,11 @@ export class Outlet {
       release?.();
       return;
     }
+    if (this.gone) {
+      release?.();
+      return;
+    }
+    this.#waiting += body.length;
     this.#sending.push({ length: body.length, release });
     this.#res.end(body);
   }
