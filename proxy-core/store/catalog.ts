@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { ObjectAddress } from '../request/index.ts';
 import { DirtyEpochs } from './dirty-epochs.ts';
+import { codeOf, isMissing } from './disk/disk-error.ts';
 import { EXTENT } from './disk/extent-format.ts';
 import type { Extent, ExtentIndex } from './disk/extent-index.ts';
 import { decodeHead, decodePart, encodeHead, encodePart, encodeStamp } from './disk/head-file.ts';
@@ -21,6 +22,8 @@ export interface CatalogOptions {
   /** True when no other process uses the volume, so that what is in memory can't have been overtaken. */
   readonly alone: () => boolean;
   readonly onCorrupt: (path: string) => void;
+  /** The volume did not give out what may be there; reads go on without it. */
+  readonly onUnread: (error: Error) => void;
   /** A state: undefined when the volume has taken what it refused. */
   readonly onProblem: (message: string | undefined) => void;
 }
@@ -158,8 +161,8 @@ export class Catalog {
   async #list(entry: ObjectEntry, head: Head, index: ExtentIndex, offset: number): Promise<void> {
     const now = performance.now();
     const { folder, prefix } = entry.paths.extents(head.version, head.length, gibOf(offset));
-    const names = await this.#options.scratch.volume.readdir(folder).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return [];
+    const names = await this.#options.scratch.volume.readdir(folder).catch(error => {
+      if (isMissing(error)) return [];
       throw error;
     });
     if (entry.head?.version !== head.version) return;
@@ -178,7 +181,7 @@ export class Catalog {
     const known = entry.parts.get(number);
     if (known) return known;
     const path = entry.paths.part(head.version, head.length, number);
-    const file = await this.#options.scratch.volume.readFile(path).catch(() => undefined);
+    const file = await this.#readOr(path);
     if (!file) return undefined;
     const part = safely(() => decodePart(entry.address.storeKey, head.version, number, file));
     if (!part) {
@@ -215,27 +218,43 @@ export class Catalog {
   }
 
   async #look(entry: ObjectEntry): Promise<ObjectEntry> {
-    const { volume } = this.#options.scratch;
-    const missing = (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT' || error.code === 'ENOTDIR' || error.code === 'ESTALE') return undefined;
-      throw error;
-    };
     const began = performance.now();
     const { revision } = entry;
     try {
-      const [epoch, file] = await Promise.all([
-        volume.readFile(entry.paths.epoch).catch(missing),
-        volume.readFile(entry.paths.head).catch(missing),
-      ]);
+      const [epoch, file] = await Promise.all([this.#read(entry.paths.epoch), this.#read(entry.paths.head)]);
       entry.lookedAt = began;
       if (entry.revision !== revision || this.#dirty.has(entry)) return entry;
       this.#adopt(entry, file);
       this.#adoptEpoch(entry, epoch?.toString('latin1') ?? '');
-    } catch {
-      // The volume can't be read now: the reader goes on with what is in memory, as not vouched for.
+    } catch (error) {
+      this.#options.onUnread(error as Error);
+      // The reader goes on with what is in memory, as not vouched for.
       entry.headEpoch = '!';
     }
     return entry;
+  }
+
+  /** A file's content, undefined where there is none. */
+  async #read(path: string): Promise<Buffer | undefined> {
+    const { volume } = this.#options.scratch;
+    try {
+      return await volume.readFile(path).catch(error => {
+        // Another process has replaced or removed the file meanwhile: this looks it up anew.
+        if (codeOf(error) === 'ESTALE') return volume.readFile(path);
+        throw error;
+      });
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw error;
+    }
+  }
+
+  /** The same, and undefined also where it can't be read. */
+  async #readOr(path: string): Promise<Buffer | undefined> {
+    return this.#read(path).catch(error => {
+      this.#options.onUnread(error as Error);
+      return undefined;
+    });
   }
 
   /** One that is gone or damaged can't be told from none, which would bring back what was true before the write: there must be a new one. */
@@ -266,7 +285,7 @@ export class Catalog {
   }
 
   async #oldBody(entry: ObjectEntry, head: Head): Promise<Buffer | undefined> {
-    const file = await this.#options.scratch.volume.readFile(entry.paths.head).catch(() => undefined);
+    const file = await this.#readOr(entry.paths.head);
     const found = file && safely(() => decodeHead(entry.address.storeKey, file));
     return file && found && found.head.version === head.version && file.length > found.bodyAt
       ? file.subarray(found.bodyAt)

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { inWords } from './disk/disk-error.ts';
 import type { Scratch } from './disk/scratch.ts';
 import type { ObjectEntry } from './entry.ts';
 
@@ -48,7 +49,7 @@ export class DirtyEpochs {
       await this.#record(entry, epoch);
     } catch (error) {
       this.#onProblem(
-        `a write could not be recorded on the cache volume (${(error as Error).message}); S3 is asked about it each time`,
+        `a write could not be recorded in the cache, so S3 is asked about its object each time: ${inWords(error)}`,
       );
       this.#retry();
     }

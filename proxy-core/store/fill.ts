@@ -1,5 +1,6 @@
 import type { Span } from '../request/index.ts';
 import type { BufferPool, Piece } from './buffer-pool.ts';
+import { inWords } from './disk/disk-error.ts';
 import { EXTENT } from './disk/extent-format.ts';
 import type { Extent } from './disk/extent-index.ts';
 import { ExtentOutput, type Room } from './disk/extent-output.ts';
@@ -137,7 +138,7 @@ export class Fill {
     try {
       this.#options.target.onExtent(await extent.finishHere());
     } catch (error) {
-      this.#tell((error as Error).message);
+      this.#tell(inWords(error));
     }
     this.#extent = undefined;
     this.#options.onChange();
@@ -176,7 +177,7 @@ export class Fill {
         if (extent.complete && !this.#dropping) await this.#publish(extent);
       }
     } catch (error) {
-      this.#leaveOut((error as Error).message, start);
+      this.#leaveOut(inWords(error), start);
     } finally {
       if (!stuck) piece.release();
     }

@@ -5,8 +5,9 @@ import { Blocks } from './blocks.ts';
 import { BufferPool } from './buffer-pool.ts';
 import { Catalog } from './catalog.ts';
 import { Capacity, type FreeSpaceFloor } from './disk/capacity.ts';
+import { codeOf, inWords, isMissing } from './disk/disk-error.ts';
 import { type Content, DamagedExtent } from './disk/extent-file.ts';
-import { UNIT } from './disk/extent-format.ts';
+import { type Binding, UNIT } from './disk/extent-format.ts';
 import type { Extent } from './disk/extent-index.ts';
 import { decodeExtent } from './disk/extent-memory.ts';
 import { encodeExtent, shrinks } from './disk/extent-writer.ts';
@@ -14,7 +15,7 @@ import { Instance } from './disk/instance.ts';
 import { OpenFiles } from './disk/open-files.ts';
 import { gibOf } from './disk/paths.ts';
 import { type FileModes, Scratch } from './disk/scratch.ts';
-import { Volume } from './disk/volume.ts';
+import { DiskUnavailable, Volume } from './disk/volume.ts';
 import type { ObjectEntry } from './entry.ts';
 import { Fill, type FillOptions } from './fill.ts';
 import { Gaps } from './gaps.ts';
@@ -112,6 +113,7 @@ export class Store {
       maxEntries: options.maxHeads,
       alone: () => this.#instance.alone,
       onCorrupt: () => options.counters.disk_corrupt++,
+      onUnread: error => this.#unread(error),
       onProblem: message => options.onProblem('epochs', message),
     });
   }
@@ -160,8 +162,8 @@ export class Store {
     for (let gib = gibOf(span.start); gib <= gibOf(span.end); gib++) {
       try {
         await this.catalog.list(entry, Math.max(span.start, gib * 2 ** 30));
-      } catch {
-        this.#options.counters.disk_errors++;
+      } catch (error) {
+        this.#unread(error as Error);
         return;
       }
     }
@@ -177,9 +179,7 @@ export class Store {
     const extent = entry.index(span.start).at(span.start);
     if (!extent) return undefined;
     try {
-      const file =
-        this.#files.get(extent) ?? (await this.#files.open(extent, { hash: entry.paths.hash, version: head.version }));
-      const content = await file.read(span, this.pool);
+      const content = await this.#readExtent(extent, { hash: entry.paths.hash, version: head.version }, span);
       if (options.ram && entry.head?.version === head.version) {
         let at = content.start;
         for (const piece of content.pieces) {
@@ -189,7 +189,7 @@ export class Store {
       }
       return content;
     } catch (error) {
-      this.#failedRead(entry, extent, error as NodeJS.ErrnoException);
+      this.#failedRead(entry, extent, error as Error);
       return undefined;
     }
   }
@@ -311,22 +311,48 @@ export class Store {
     return { start: span.start, pieces: [piece], length: piece.length, release: () => {} };
   }
 
-  #failedRead(entry: ObjectEntry, extent: Extent, error: NodeJS.ErrnoException): void {
+  async #readExtent(extent: Extent, binding: Binding, span: Span): Promise<Content> {
+    const known = this.#files.get(extent);
+    if (known) {
+      try {
+        return await known.read(span, this.pool);
+      } catch (error) {
+        // Another process has removed it at the server, perhaps to store it anew.
+        if (codeOf(error) !== 'ESTALE') throw error;
+        this.#files.forget(extent.path);
+      }
+    }
+    const file = await this.#files.open(extent, binding);
+    return file.read(span, this.pool);
+  }
+
+  #failedRead(entry: ObjectEntry, extent: Extent, error: Error): void {
     entry.index(extent.start).remove(extent.path);
     this.#files.forget(extent.path);
     if (error instanceof DamagedExtent) {
       this.#options.counters.disk_corrupt++;
       void this.#scratch.remove(extent.path).catch(() => {});
-    } else if (error.code !== 'ENOENT' && error.code !== 'ESTALE') {
-      this.#options.counters.disk_errors++;
+    } else if (!isMissing(error)) {
+      this.#unread(error);
       // The file may be all right: it is found again by the next look at its directory.
       entry.index(extent.start).listedAt = Number.NEGATIVE_INFINITY;
     }
   }
 
+  #unread(error: Error): void {
+    this.#failed('read', 'what is cached could not be read and comes from S3', error);
+  }
+
   #failedWrite(error: Error): void {
+    this.#failed('write', 'the cache could not be written', error);
+  }
+
+  /** Each kind of trouble is an event of its own, so that two that take turns don't fill the log. */
+  #failed(what: string, message: string, error: Error): void {
     this.#options.counters.disk_errors++;
-    this.#options.onEvent('write', `the cache could not be written: ${error.message}`);
+    // That the volume as a whole does not answer is shown already.
+    if (error instanceof DiskUnavailable && !this.volume.available) return;
+    this.#options.onEvent(`${what} ${codeOf(error) ?? error.name}`, `${message}: ${inWords(error)}`);
   }
 }
 

@@ -40,6 +40,11 @@ describeWith('fuse', 'a cache volume that hangs', () => {
       ({ volume }: FaultyPlace) => volume.set(),
     ],
     [
+      'in opening',
+      ({ volume }: FaultyPlace) => volume.set({ ops: ['open'], hang: true }),
+      ({ volume }: FaultyPlace) => volume.set(),
+    ],
+    [
       'in writes',
       ({ volume }: FaultyPlace) => volume.set({ ops: ['changes'], hang: true }),
       ({ volume }: FaultyPlace) => volume.set(),

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { Census } from './census.ts';
+import { inWords } from './disk-error.ts';
 import type { Volume } from './volume.ts';
 
 /** A floor of free space on the volume: a share of it in percent, or bytes. */
@@ -175,7 +176,7 @@ export class Capacity {
         if (made) this.#options.onProblem(undefined);
       })
       // Tried again at the next look at the volume, not at once: it would fail at once, too.
-      .catch(error => this.#options.onProblem(`room could not be made in the cache: ${(error as Error).message}`))
+      .catch(error => this.#options.onProblem(`room could not be made in the cache: ${inWords(error)}`))
       .finally(() => {
         this.#evicting = undefined;
       });
