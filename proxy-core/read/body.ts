@@ -65,7 +65,9 @@ export async function sendBody(context: BodyContext, span: Span, first?: FlightR
       at += sent;
       continue;
     }
-    if (!ahead && context.disk.slow) {
+    if (context.disk.slow) {
+      forget(ahead);
+      ahead = undefined;
       const next = await fromS3(context, at, span.end);
       if (next === at) context.disk.endure();
       at = next;
@@ -110,11 +112,13 @@ export async function sendBody(context: BodyContext, span: Span, first?: FlightR
     if (failures >= TRIES || (failures > 0 && !other && !flight.stopped))
       throw new BodyLost('the missing bytes could not be had from S3');
   }
-  ahead?.then(
-    content => content?.release(),
-    () => {},
-  );
+  forget(ahead);
   out.end();
+}
+
+/** A read ahead that nobody waits for any more. */
+function forget(ahead: Promise<Content | undefined> | undefined): void {
+  void ahead?.then(content => content?.release());
 }
 
 /** Bytes that the disk has, but would be long in giving; returns the next byte wanted. */

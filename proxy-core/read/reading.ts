@@ -5,6 +5,7 @@ import { type Head, type ObjectEntry, SMALL, type Store } from '../store/index.t
 import type { UpstreamRequest } from '../upstream/index.ts';
 import { answerCondition, corsHeaders, passOn, replay } from './answer.ts';
 import { BodyLost, sendBody, sendRaw } from './body.ts';
+import type { DiskTurn } from './disk-pace.ts';
 import type { Fetches } from './fetches.ts';
 import type { Flight, FlightAnswer } from './flight.ts';
 import type { FlightReader } from './flight-reader.ts';
@@ -39,6 +40,7 @@ export class Reading {
   #epoch = '';
   /** Monotonic ms until when it waits for others' answers. */
   #waitsUntil = performance.now() + PATIENCE;
+  readonly #disk: DiskTurn;
   #startedOver = false;
   /** Keeps a flight going whose answer was waited for, until it is clear what is wanted of it. */
   #interest: FlightReader | undefined;
@@ -50,6 +52,7 @@ export class Reading {
     this.#trust = parts.trust;
     this.#fetches = parts.fetches;
     this.#parallel = parts.parallel;
+    this.#disk = parts.fetches.disk.begin();
     this.#request = request;
     this.#out = out;
   }
@@ -66,12 +69,13 @@ export class Reading {
   async #decide(): Promise<void> {
     const request = this.#request;
     const { kind, facts, settings, note } = request;
-    const entry = await this.#store.catalog.look(kind.object);
+    const entry = await this.#onDisk(this.#store.catalog.look(kind.object));
     this.#entry = entry;
     this.#epoch = entry.epoch;
     const { head } = entry;
     if (!head) return this.#fetchPlain();
-    const part = kind.partNumber === undefined ? undefined : await this.#store.catalog.part(entry, kind.partNumber);
+    const part =
+      kind.partNumber === undefined ? undefined : await this.#onDisk(this.#store.catalog.part(entry, kind.partNumber));
     const wanted = wantedOf(request, head, part);
     if (!wanted) return this.#fetchPlain();
     const conditions = hasPreconditions(facts);
@@ -79,6 +83,14 @@ export class Reading {
     if (!local || !this.#trust.mayServe(request, entry)) return this.#ask(head, wanted);
     note.outcome = 'HIT';
     return this.#give(head, wanted);
+  }
+
+  /** Counts how long the answer waits for the disk. */
+  async #onDisk<T>(asked: Promise<T>): Promise<T> {
+    const since = performance.now();
+    const answer = await asked;
+    this.#disk.waited(0, performance.now() - since);
+    return answer;
   }
 
   /** Gives what is kept, as far as the caller's own preconditions let. */
@@ -95,7 +107,8 @@ export class Reading {
     const { span } = wanted;
     note.objectSize = head.length;
     if (kind.method === 'HEAD' || !span) return this.#begin(head, wanted);
-    if (this.#store.firstGap(this.#entry, head, span) !== undefined) await this.#store.list(this.#entry, span);
+    if (this.#store.firstGap(this.#entry, head, span) !== undefined)
+      await this.#onDisk(this.#store.list(this.#entry, span));
     const gap = lead ? undefined : this.#fetches.firstMissing(this.#entry, head, this.#epoch, span);
     if (gap !== undefined) note.outcome = 'PARTIAL';
     if (gap === span.start) {
@@ -141,7 +154,7 @@ export class Reading {
           epoch: this.#epoch,
           out: this.#out,
           note: request.note,
-          disk: this.#fetches.disk.begin(),
+          disk: this.#disk,
           fetchGap: missing => this.#gap(head, missing),
           fetchAll: all => this.#watched(head, this.#fetches.gap(request, this.#entry, head, this.#epoch, all)),
           onProgress: (at, flight) => {

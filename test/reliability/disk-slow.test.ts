@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { generatedBody } from '../origin/index.ts';
+import { eventually } from '../read/helpers.ts';
 import { describeWith } from '../tools/index.ts';
 import type { Rule } from './mount.ts';
 import { MIB, PATIENCE, startFaultyPlace, type Taken } from './place.ts';
@@ -37,6 +38,24 @@ describeWith('fuse', 'a cache volume that', () => {
       expect(ratio()).toBeLessThan(1.3);
       expect(least(cold, 'firstByte')).toBeLessThan(DEADLINE + least(straight, 'firstByte'));
       expect((await health()).reasons.join()).toMatch(/slower than S3|cache volume (does|did) not answer/);
+    },
+    PATIENCE,
+  );
+
+  it.each<[string, Rule]>([
+    ['takes 200 ms for each operation', { delay: 0.2 }],
+    ['gives out 5 MB/s', { ops: ['read'], rate: 5e6 }],
+  ])(
+    '%s holds what is cached up by no more than the deadline, and an operation',
+    async (_, rule) => {
+      const { origin, volume, read, direct } = await startFaultyPlace();
+      for (const key of ['warm', 'straight']) origin.put('data', key, BODY);
+      await eventually(async () => (await read({ key: 'warm' }, BODY)).bodies === 0, 10_000);
+      origin.faults.on({}, { throttle: ORIGIN });
+      const straight = await read({ key: 'straight' }, BODY, direct);
+      await volume.set(rule);
+      for (let i = 0; i < 3; i++)
+        expect((await read({ key: 'warm' }, BODY)).ms).toBeLessThan(DEADLINE + 250 + 1.3 * straight.ms);
     },
     PATIENCE,
   );
