@@ -8,13 +8,16 @@ import type { ReadSettings } from './types.ts';
  * always, so they are tried.
  */
 export function mayCompress(settings: ReadSettings, head: Head, key: string): boolean {
-  if (!settings.compression_enabled || head.length < settings.compression_threshold) return false;
+  if (!settings.compression_enabled || head.length < Math.max(settings.compression_threshold, BLOCK)) return false;
   const encoding = headerValue(head.headers, 'content-encoding');
   if (encoding !== undefined && encoding !== 'identity' && encoding !== 'aws-chunked') return false;
   const type = headerValue(head.headers, 'content-type')?.split(';', 1)[0]?.trim().toLowerCase() ?? '';
   if (COMPRESSED_TYPES.test(type)) return false;
   return !COMPRESSED_NAMES.has(key.slice(key.lastIndexOf('.') + 1).toLowerCase());
 }
+
+/** What is no longer than a block of the volume takes one either way. */
+const BLOCK = 4096;
 
 const COMPRESSED_TYPES =
   /^(image\/(?!svg|bmp|tiff|x-)|audio\/(?!wav|x-wav|aiff)|video\/|font\/woff|application\/(zip|gzip|x-gzip|x-bzip2?|x-xz|zstd|x-7z-compressed|vnd\.rar|java-archive|pdf|vnd\.openxmlformats-|vnd\.oasis\.opendocument\.))/;
