@@ -178,7 +178,7 @@ const compression = Type.Object(
       true,
       'Compress cached content with LZ4 where it shrinks. Content of compressed types, and content that does not shrink at first, is stored as it is.',
     ),
-    threshold: size('1024', '0', 'Smallest object that is compressed.'),
+    threshold: size('1024', '0', 'Smallest object that is compressed. What fits a block of the volume (4 KiB) never is.'),
   },
   { description: 'How content is stored.', additionalProperties: false },
 );
