@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { Place, type Plan } from './places.ts';
-import { ownerless } from './quiet.ts';
+import { leftOpen, ownerless, socketCount } from './quiet.ts';
 import { RunFailure, runSchedule } from './runner.ts';
 import { shrink } from './shrink.ts';
 import { describeSchedule, type Schedule, schedules } from './steps.ts';
@@ -16,6 +16,8 @@ export interface Options {
   /** How long may be spent on making a failing schedule shorter, ms. */
   readonly shrinkTime: number;
   readonly tally: Tally;
+  /** Also look whether one process has stored a byte twice, which two fills at the same time may still do. */
+  readonly storedOnce: boolean;
   readonly out?: (line: string) => void;
 }
 
@@ -37,7 +39,7 @@ export async function checkPlan(plan: Plan, options: Options): Promise<void> {
       const [schedule] = fc.sample(arbitrary, { seed: seed + i, numRuns: 1 }) as [Schedule];
       tally.schedules++;
       try {
-        await runSchedule(place, schedule, tally);
+        await runSchedule(place, schedule, tally, options);
       } catch (error) {
         throw error instanceof RunFailure ? await report(plan, schedule, seed + i, options, error) : error;
       }
@@ -46,24 +48,32 @@ export async function checkPlan(plan: Plan, options: Options): Promise<void> {
 }
 
 /** Runs one schedule, given as JSON, so often. */
-export async function checkSchedule(plan: Plan, schedule: Schedule, tries: number, tally: Tally): Promise<void> {
+export async function checkSchedule(
+  plan: Plan,
+  schedule: Schedule,
+  tries: number,
+  { tally, storedOnce }: Pick<Options, 'tally' | 'storedOnce'>,
+): Promise<void> {
   await inPlace(plan, async place => {
     for (let i = 0; i < tries; i++) {
       tally.schedules++;
-      await runSchedule(place, schedule, tally);
+      await runSchedule(place, schedule, tally, { storedOnce });
     }
   });
 }
 
 async function inPlace(plan: Plan, act: (place: Place) => Promise<void>): Promise<void> {
+  const sockets = await socketCount();
   const place = await Place.start(plan);
+  const problems: string[] = [];
   try {
     await act(place);
-    const left = await ownerless(place.cacheDir);
-    if (left.length > 0) throw new ModelFailure(`in tmp/ and nobody's: ${left.join(', ')}`);
+    for (const name of await ownerless(place.cacheDir)) problems.push(`in tmp/ and nobody's: ${name}`);
   } finally {
     await end(place);
   }
+  problems.push(...(await leftOpen(place.folder, sockets)));
+  if (problems.length > 0) throw new ModelFailure(`Place "${plan.name}": ${problems.join('\n')}`);
 }
 
 /** Looks for the shortest schedule that still fails, in a new place, and reports it. */
@@ -71,7 +81,7 @@ async function report(
   plan: Plan,
   schedule: Schedule,
   seed: number,
-  { shrinkTime, out = () => {} }: Options,
+  { shrinkTime, storedOnce, out = () => {} }: Options,
   first: RunFailure,
 ): Promise<ModelFailure> {
   out(`seed ${seed} fails (${first.message.split('\n')[0]}); looking for a shorter schedule`);
@@ -79,7 +89,7 @@ async function report(
   let error: RunFailure | undefined;
   const fails = async (candidate: Schedule) => {
     for (let i = 0; i < TRIES; i++) {
-      const failure = await runSchedule(place, candidate, new Tally()).then(
+      const failure = await runSchedule(place, candidate, new Tally(), { storedOnce }).then(
         () => undefined,
         (failed: RunFailure) => failed,
       );

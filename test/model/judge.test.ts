@@ -32,7 +32,7 @@ function facts(from: number, more: Partial<Circumstances> = {}): Circumstances {
     permission: new History(true),
     startedAt: from,
     notBefore: from,
-    disturbed: false,
+    trouble: 'none',
     killed: false,
     ...more,
   };
@@ -89,11 +89,12 @@ describe('the judge accepts', () => {
   });
 
   it('trouble where there was some, and a cut where the object was replaced meanwhile', () => {
-    expect(judge(PLAIN, seen(502, 15), facts(12, { disturbed: true }))).toBeUndefined();
+    expect(judge(PLAIN, seen(502, 15), facts(12, { trouble: 'failed' }))).toBeUndefined();
     expect(judge(PLAIN, seen(0, 15), facts(12, { killed: true }))).toBeUndefined();
     const cut = whole('a', 12, { complete: false, length: 40 });
     expect(judge(PLAIN, cut, facts(5))).toBeUndefined();
     expect(mayBeCut(cut, facts(5))).toBe(true);
+    expect(mayBeCut(seen(403, 15, { complete: false }), facts(12, { trouble: 'cut short' }))).toBe(true);
   });
 
   it('403 while the caller was not allowed at some moment', () => {
@@ -142,11 +143,13 @@ describe('the judge notices', () => {
   });
 
   it('a cut without a reason', () => {
-    expect(mayBeCut(whole('b', 15, { complete: false, length: 40 }), facts(12))).toBe(false);
+    const cut = whole('b', 15, { complete: false, length: 40 });
+    expect(mayBeCut(cut, facts(12))).toBe(false);
+    expect(mayBeCut(cut, facts(12, { trouble: 'cut short' }))).toBe(false);
   });
 
   it('an end without an answer, and an error of nobody', () => {
-    expect(judge(PLAIN, seen(0, 15), facts(12, { disturbed: true }))).toBeDefined();
+    expect(judge(PLAIN, seen(0, 15), facts(12, { trouble: 'failed' }))).toBeDefined();
     expect(judge(PLAIN, seen(502, 15), facts(12))).toBeDefined();
   });
 

@@ -25,8 +25,9 @@ export interface Circumstances {
   readonly startedAt: number;
   /** What was so at this moment or later may be told: the start, less the ttl; but never older than a write that had been heard of. */
   readonly notBefore: number;
-  /** A fault struck a request for this object meanwhile, or the proxy was killed. */
-  readonly disturbed: boolean;
+  /** What faults struck requests for this object meanwhile: bodies that broke off, which can be taken up again, or worse. */
+  readonly trouble: 'none' | 'cut short' | 'failed';
+  /** The proxy was killed meanwhile. */
   readonly killed: boolean;
 }
 
@@ -34,7 +35,7 @@ export interface Circumstances {
 export function judge(asked: Asked, seen: Seen, facts: Circumstances): string | undefined {
   const { status } = seen;
   if (status === 0) return facts.killed || seen.left ? undefined : 'the connection ended without an answer';
-  if (status >= 500) return facts.disturbed ? undefined : `${status}, and nothing was wrong with the origin`;
+  if (status >= 500) return facts.trouble !== 'none' ? undefined : `${status}, and nothing was wrong with the origin`;
   if (status === 403) {
     // S3's refusals are never kept: somebody who may read now gets no 403.
     const refused = facts.permission.between(facts.startedAt, seen.endedAt).some(({ what }) => !what);
@@ -79,10 +80,14 @@ function judgeBody(
   return undefined;
 }
 
-/** Whether an answer that ended early may have: what S3 had was replaced, the caller's permission ended, or there was trouble. */
-export function mayBeCut(seen: Seen, { versions, permission, startedAt, disturbed, killed }: Circumstances): boolean {
-  if (seen.complete || seen.left || disturbed || killed) return true;
-  if (seen.status !== 200 && seen.status !== 206) return false;
+/**
+ * Whether an answer that ended early may have: what S3 had was replaced, the caller's permission ended, or there was
+ * trouble that can't be helped. A body that breaks off once or twice is no reason: it is taken up where it broke off.
+ */
+export function mayBeCut(seen: Seen, { versions, permission, startedAt, trouble, killed }: Circumstances): boolean {
+  if (seen.complete || seen.left || killed || trouble === 'failed') return true;
+  // What S3 says of an error can't be asked for again.
+  if (seen.status !== 200 && seen.status !== 206) return trouble !== 'none';
   const id = seen.header('x-amz-meta-version');
   const current = versions.between(seen.endedAt, seen.endedAt).some(({ what }) => what?.id === id);
   return !current || permission.between(startedAt, seen.endedAt).some(({ what }) => !what);

@@ -1,13 +1,17 @@
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { filesUnder } from './harm.ts';
+import { openFiles } from './open-files.ts';
 import type { Place } from './places.ts';
 
 /** How long what runs behind answers may take to end: a flight finishes the extent in hand, ms. */
 const WITHIN = 10_000;
 
-/** What is not as it should be when nobody asks for anything any more. */
-export async function quiet(place: Place): Promise<string[]> {
+/**
+ * What is not as it should be when nobody asks for anything any more. `storedOnce`: where one process filled the disk, no
+ * byte of a version is there twice.
+ */
+export async function quiet(place: Place, { storedOnce }: { storedOnce: boolean }): Promise<string[]> {
   const problems: string[] = [];
   for (const [i, { proxy }] of place.seats.entries()) {
     for (const gauge of ['cistern_active_requests', 'cistern_flights', 'cistern_buffer_bytes']) {
@@ -20,8 +24,33 @@ export async function quiet(place: Place): Promise<string[]> {
     const left = await settles(async () => (await halfWritten(place.cacheDir)).join(', '), '');
     if (left !== '') problems.push(`left in tmp/: ${left}`);
   }
-  if (place.seats.length === 1) problems.push(...(await overlaps(place.cacheDir)));
+  for (const [i, { proxy }] of place.seats.entries()) {
+    const writing = async () =>
+      (await openFiles(proxy.pid)).filter(path => path.startsWith(join(place.cacheDir, 'tmp')));
+    const open = await settles(async () => (await writing()).join(', '), '');
+    if (open !== '') problems.push(`proxy ${i}: open when all is quiet: ${open}`);
+  }
+  if (storedOnce && place.seats.length === 1) problems.push(...(await overlaps(place.cacheDir)));
   return problems;
+}
+
+/** What of a place in this process is still open after its end: any file of its folder, and more sockets than before. */
+export async function leftOpen(folder: string, socketsBefore: number): Promise<string[]> {
+  const left = async () => {
+    const open = await openFiles(undefined);
+    const sockets = open.filter(isSocket).length - socketsBefore;
+    return [...open.filter(path => path.startsWith(folder)), ...(sockets > 0 ? [`${sockets} sockets`] : [])].join(', ');
+  };
+  const open = await settles(left, '');
+  return open === '' ? [] : [`still open after the end: ${open}`];
+}
+
+export async function socketCount(): Promise<number> {
+  return (await openFiles(undefined)).filter(isSocket).length;
+}
+
+function isSocket(link: string): boolean {
+  return link.startsWith('socket:');
 }
 
 /** Files in tmp/; when all is quiet nothing is being written. */

@@ -3,14 +3,19 @@ import { Origin, type Principal, type RequestRecord } from '../../main/demo/orig
 import { ALICE, BOB, type Fault, Faults, type StoredObject } from '../origin/index.ts';
 import { bodyOf, type Content, contentOf } from './content.ts';
 import { History, type Version } from './history.ts';
+import type { Circumstances } from './judge.ts';
 import type { FaultKind, Thing } from './steps.ts';
 
 /** How long after a fault its consequences may be seen, ms. */
 const AFTERMATH = 500;
 
+/** Faults after which a body can be taken up again; and how many in a row may be too many. */
+const BREAKS_OFF: ReadonlySet<FaultKind> = new Set(['cut', 'reset', 'stall']);
+const TOO_OFTEN = 3;
+
 /** Something that went wrong at the origin, from the request that met it to that request's end. */
 interface Strike {
-  readonly key: string;
+  readonly kind: FaultKind;
   readonly record: RequestRecord;
   readonly from: number;
 }
@@ -117,20 +122,23 @@ export class World {
   /** @param at taken modulo the object's length */
   fault({ bucket, key, versions }: Subject, kind: FaultKind, at: number, times: number): void {
     const when = (record: RequestRecord) => {
-      if (kind !== 'slow' && kind !== 'late') this.#strikes.push({ key, record, from: performance.now() });
+      if (kind !== 'slow' && kind !== 'late') this.#strikes.push({ kind, record, from: performance.now() });
       return true;
     };
     this.#faults.on({ bucket, key, times, when }, faultOf(kind, at % Math.max(1, versions.now?.bytes.length ?? 1)));
   }
 
-  /** Whether a fault struck a request for the object, or was still felt, between the two moments. */
-  disturbed({ key }: Subject, from: number, until: number): boolean {
-    return this.#strikes.some(
-      strike =>
-        strike.key === key &&
-        strike.from <= until &&
-        (this.#ends.get(strike.record) ?? Number.POSITIVE_INFINITY) + AFTERMATH >= from,
+  /** The faults that struck requests for the object, or were still felt, between the two moments. */
+  trouble({ bucket, key }: Subject, from: number, until: number): Circumstances['trouble'] {
+    const felt = this.#strikes.filter(
+      ({ record, from: at }) =>
+        record.key === key &&
+        record.bucket === bucket &&
+        at <= until &&
+        (this.#ends.get(record) ?? Number.POSITIVE_INFINITY) + AFTERMATH >= from,
     );
+    if (felt.length === 0) return 'none';
+    return felt.length < TOO_OFTEN && felt.every(({ kind }) => BREAKS_OFF.has(kind)) ? 'cut short' : 'failed';
   }
 
   /** Ends all faults; stalled answers go on. */
