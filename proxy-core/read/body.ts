@@ -26,6 +26,8 @@ export interface BodyContext {
   readonly out: Outlet;
   readonly note: Note;
   readonly disk: DiskTurn;
+  /** Flights that were waited for long enough. */
+  readonly passed: Set<Flight>;
   /** Starts a fetch of what is missing of this version from the span's first byte on. Undefined when it can't be asked for. */
   fetchGap(missing: Span): Flight | undefined;
   /** The same for all of the span, whatever is kept of it. */
@@ -93,7 +95,7 @@ export async function sendBody(context: BodyContext, span: Span, first?: FlightR
       else out.write(content.pieces, content.length, content.release);
       continue;
     }
-    const other = context.flights.offering(entry, context.epoch, head.version, at);
+    const other = context.flights.offering(entry, context.epoch, head.version, at, context.passed);
     let flight = other;
     if (!flight) {
       // One look for each byte: what is there, but can't be read, would be found again and again.
@@ -108,6 +110,7 @@ export async function sendBody(context: BodyContext, span: Span, first?: FlightR
     const next = await follow(context, flight.join(at, request), span.end);
     failures = next > at ? 0 : failures + 1;
     at = next;
+    if (other && context.passed.has(other)) failures = 0;
     // What S3 refused to this very request, or failed to do in spite of resumptions, it won't do for another one.
     if (failures >= TRIES || (failures > 0 && !other && !flight.stopped))
       throw new BodyLost('the missing bytes could not be had from S3');
@@ -124,7 +127,8 @@ function forget(ahead: Promise<Content | undefined> | undefined): void {
 /** Bytes that the disk has, but would be long in giving; returns the next byte wanted. */
 async function fromS3(context: BodyContext, at: number, end: number): Promise<number> {
   const { flights, entry, head, epoch, request } = context;
-  const flight = flights.offering(entry, epoch, head.version, at) ?? context.fetchAll({ start: at, end });
+  const flight =
+    flights.offering(entry, epoch, head.version, at, context.passed) ?? context.fetchAll({ start: at, end });
   return flight ? follow(context, flight.join(at, request), end) : at;
 }
 
@@ -175,7 +179,10 @@ async function follow(context: BodyContext, reader: FlightReader, end: number): 
         await reader.wait();
       } else if (found === 'wait') {
         if (at === flight.position) await reader.wait();
-        else if (!(await comesNear(reader, head.version))) break;
+        else if (!(await comesSoon(reader))) {
+          context.passed.add(flight);
+          break;
+        }
       } else out.write(found.pieces, found.length, found.release);
     }
     return Math.min(reader.at, end + 1);
@@ -186,11 +193,11 @@ async function follow(context: BodyContext, reader: FlightReader, end: number): 
 }
 
 /** Waits for a flight that has still to come to where its reader is. False when that would take too long after all. */
-async function comesNear(reader: FlightReader, version: string): Promise<boolean> {
+async function comesSoon(reader: FlightReader): Promise<boolean> {
   const timer = setTimeout(() => reader.wake(), SECOND_LOOK);
   await reader.wait();
   clearTimeout(timer);
-  return reader.at <= reader.flight.position || reader.flight.offers(version, reader.at);
+  return reader.at <= reader.flight.position || reader.flight.comesSoon(reader.at);
 }
 
 /** Sends a body that is not kept, as it comes. */

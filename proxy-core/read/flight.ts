@@ -10,8 +10,8 @@ import { LAST_MINUTE, type ReadRequest, type ReadSettings } from './types.ts';
 import { Window } from './window.ts';
 
 /** A reader that wants what is still to come joins if that should be no farther off than this, bytes or ms. */
-const NEAR = { bytes: EXTENT, ms: 1000 };
-/** Rate assumed of a flight that has hardly begun, bytes a ms. */
+const NEAR = { bytes: EXTENT, ms: 1000, young: 100 };
+/** Rate assumed of a flight in its first 100 ms, bytes a ms. */
 const LIKELY_RATE = 50_000;
 
 export interface FlightAnswer {
@@ -158,8 +158,15 @@ export class Flight {
     if (!this.filling && this.#isLifeline()) return false;
     const { position } = this;
     if (at >= position && this.#state !== 'running') return false;
-    if (at >= position) return at - position < NEAR.bytes || (at - position) / this.#likelyRate() < NEAR.ms;
+    if (at >= position) return at - position < NEAR.bytes || this.comesSoon(at);
     return at >= (this.#window?.start ?? 0) || this.#keeping?.fill?.keeps(at) === true;
+  }
+
+  /** Whether the byte at `at`, which is still to come, will as far as one can tell be here within a second. */
+  comesSoon(at: number): boolean {
+    const { rate } = this;
+    const likely = rate === 0 || this.age < NEAR.young ? Math.max(LIKELY_RATE, rate) : rate;
+    return (at - this.position) / likely < NEAR.ms;
   }
 
   /** Whether every byte that it brings can still be had when a reader comes to it: by the store, or because it is the only one. */
@@ -219,11 +226,6 @@ export class Flight {
     for (const { request, eager } of this.#readers)
       if (request && !eager && endOf(request) < Date.now() + LAST_MINUTE) return true;
     return false;
-  }
-
-  #likelyRate(): number {
-    const { rate } = this;
-    return rate === 0 || performance.now() - this.#startedAt < 100 ? Math.max(LIKELY_RATE, rate) : rate;
   }
 
   #onHeaders(status: number, statusText: string, headers: RawHeaders): void {

@@ -25,10 +25,16 @@ export class Flights {
     return flight;
   }
 
-  /** A flight from which the byte at `at` of this version can be had. */
-  offering(entry: ObjectEntry, epoch: string, version: string, at: number): Flight | undefined {
+  /** A flight, but for those named, from which the byte at `at` of this version can be had. */
+  offering(
+    entry: ObjectEntry,
+    epoch: string,
+    version: string,
+    at: number,
+    except?: ReadonlySet<Flight>,
+  ): Flight | undefined {
     for (const flight of this.#byObject.get(entry.address.storeKey) ?? []) {
-      if (flight.epoch === epoch && flight.offers(version, at)) return flight;
+      if (flight.epoch === epoch && !except?.has(flight) && flight.offers(version, at)) return flight;
     }
     return undefined;
   }

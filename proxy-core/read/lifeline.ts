@@ -47,7 +47,9 @@ export class Lifeline {
   }
 
   #hold(): void {
-    if (this.#held?.flight.running || Date.now() > (this.#expiresAt ?? 0)) return;
+    if (Date.now() > (this.#expiresAt ?? 0)) return;
+    this.#look(LOOK_EVERY);
+    if (this.#held?.flight.running) return;
     const { fetches, request, entry, head, epoch } = this.#source;
     const { end } = this.#span;
     const start = fetches.firstMissing(entry, head, epoch, { start: this.at, end }, flight => flight.faithful);
@@ -55,6 +57,5 @@ export class Lifeline {
       this.#held?.leave();
       this.#held = fetches.gap(request, entry, head, epoch, { start, end })?.join(start, request, true);
     }
-    this.#look(LOOK_EVERY);
   }
 }

@@ -1,4 +1,3 @@
-import { CisternError } from '../errors.ts';
 import { judge, type Question, questionFor } from '../freshness/index.ts';
 import { evaluatePreconditions, hasPreconditions, headerValue, type RawHeaders, type Span } from '../request/index.ts';
 import { type Head, type ObjectEntry, SMALL, type Store } from '../store/index.ts';
@@ -114,8 +113,9 @@ export class Reading {
     if (gap === span.start) {
       // Nothing can be promised before S3 has said that the first bytes are to be had.
       lead = this.#gap(head, { start: gap, end: span.end })?.join(gap, this.#request);
-      const answer = await lead?.flight.answer;
-      if (!lead || !answer) throw new CisternError('BadGateway', 'The signature has ended.');
+      // The signature has ended, or what was known is of the past: S3 says so best.
+      if (!lead) return this.#fetchAlone();
+      const answer = await lead.flight.answer;
       if (!answer.learnt) return this.#gapRefused(lead, answer);
       note.outcome = 'MISS';
       this.#vouched(head, answer.headers, lead.flight.sentAt);
@@ -155,6 +155,7 @@ export class Reading {
           out: this.#out,
           note: request.note,
           disk: this.#disk,
+          passed: new Set(),
           fetchGap: missing => this.#gap(head, missing),
           fetchAll: all => this.#watched(head, this.#fetches.gap(request, this.#entry, head, this.#epoch, all)),
           onProgress: (at, flight) => {
@@ -179,8 +180,7 @@ export class Reading {
   async #lost(error: BodyLost): Promise<void> {
     if (this.#out.begun || this.#startedOver) return this.#out.cut(error.message);
     this.#startedOver = true;
-    this.#waitsUntil = 0;
-    return this.#fetchPlain();
+    return this.#fetchAlone();
   }
 
   /** Starts the fetch of what is missing of `span` from its first byte on. */
@@ -211,8 +211,7 @@ export class Reading {
   /** The read begins again with the caller's plain request. */
   #startOver(lead: FlightReader): Promise<void> {
     lead.leave();
-    this.#waitsUntil = 0;
-    return this.#fetchPlain();
+    return this.#fetchAlone();
   }
 
   /**
@@ -237,6 +236,12 @@ export class Reading {
       return this.#out.gone ? undefined : this.#decide();
     }
     return this.#lead(this.#fetches.plain(this.#request, this.#entry, this.#epoch));
+  }
+
+  /** The same, without waiting for what S3 answers to others. */
+  #fetchAlone(): Promise<void> {
+    this.#waitsUntil = 0;
+    return this.#fetchPlain();
   }
 
   async #lead(flight: Flight): Promise<void> {
@@ -278,8 +283,7 @@ export class Reading {
     const asked = { ...upstream, headers: question.headers };
     if (kind.method === 'HEAD') return this.#askHead(asked, { head, question, wanted });
     if (question.how === 'as_it_came') {
-      this.#waitsUntil = 0;
-      return this.#fetchPlain();
+      return this.#fetchAlone();
     }
     const { span } = wanted;
     if (span) {
@@ -303,8 +307,7 @@ export class Reading {
     }
     if (verdict === 'rewritten') {
       answer.discard();
-      this.#waitsUntil = 0;
-      return this.#fetchPlain();
+      return this.#fetchAlone();
     }
     if (answer.status >= 500 && this.#trust.mayServeStale(request, this.#entry)) {
       answer.discard();
@@ -317,10 +320,11 @@ export class Reading {
   /** The fetch of a gap near the beginning is the question: its If-Match holds for the whole answer. */
   async #askByGap(head: Head, wanted: Wanted, missing: Span): Promise<void> {
     const lead = this.#gap(head, missing)?.join(missing.start, this.#request);
-    const answer = await lead?.flight.answer.catch((error: Error) => error);
-    if (!lead || !answer || answer instanceof Error) {
-      lead?.leave();
-      return this.#unreachable(head, wanted, answer instanceof Error ? answer : undefined);
+    if (!lead) return this.#fetchAlone();
+    const answer = await lead.flight.answer.catch((error: Error) => error);
+    if (answer instanceof Error) {
+      lead.leave();
+      return this.#unreachable(head, wanted, answer);
     }
     if (!answer.learnt) return this.#gapRefused(lead, answer);
     this.#vouched(head, answer.headers, lead.flight.sentAt);
@@ -393,9 +397,9 @@ export class Reading {
     if (this.#request.facts.originHeader !== undefined) this.#cors = corsHeaders(headers);
   }
 
-  async #unreachable(head: Head, wanted: Wanted, error: Error | undefined): Promise<void> {
+  async #unreachable(head: Head, wanted: Wanted, error: Error): Promise<void> {
     if (this.#trust.mayServeStale(this.#request, this.#entry)) return this.#giveStale(head, wanted);
-    throw error ?? new CisternError('BadGateway', 'The signature has ended.');
+    throw error;
   }
 
   #giveStale(head: Head, wanted: Wanted): Promise<void> {

@@ -49,7 +49,7 @@ export class Resumption {
   /** False when it has been tried often enough, or nobody is left to ask for. */
   begin(flight: () => Resumed, requests: Iterable<ReadRequest>): boolean {
     const wait = WAITS[this.#tries];
-    if (wait === undefined || !youngest(requests)) return false;
+    if (wait === undefined || byEnd(requests).length === 0) return false;
     this.#tries++;
     this.#timer = setTimeout(() => this.#send(flight()), wait);
     return true;
@@ -60,11 +60,12 @@ export class Resumption {
   }
 
   #send(flight: Resumed): void {
-    const by = youngest(flight.requests);
     const answer = new Continuation(flight);
-    const exchange = by && flight.send(by, { start: flight.position, end: flight.span.end }, answer);
-    if (exchange) answer.exchange = exchange;
-    else flight.onLost(new Error('S3 cut the body, and no signature is left to ask for the rest with'));
+    for (const by of byEnd(flight.requests)) {
+      answer.exchange = flight.send(by, { start: flight.position, end: flight.span.end }, answer);
+      if (answer.exchange) return;
+    }
+    flight.onLost(new Error('S3 cut the body, and no signature is left to ask for the rest with'));
   }
 }
 
@@ -120,11 +121,9 @@ class Continuation implements ResponseHandler {
   }
 }
 
-/** The request whose signature holds longest. */
-function youngest(requests: Iterable<ReadRequest>): ReadRequest | undefined {
-  let best: ReadRequest | undefined;
-  for (const request of requests) if (!best || endOf(request) > endOf(best)) best = request;
-  return best;
+/** Those whose signature holds longest first. */
+function byEnd(requests: Iterable<ReadRequest>): ReadRequest[] {
+  return [...requests].sort((a, b) => (endOf(a) === endOf(b) ? 0 : endOf(b) - endOf(a)));
 }
 
 /** When a request's signature ends; ms since the epoch. */

@@ -1,4 +1,4 @@
-import type { ObjectAddress, Span } from '../request/index.ts';
+import type { ObjectAddress } from '../request/index.ts';
 import { ExtentIndex } from './disk/extent-index.ts';
 import { bucketFolder, gibOf, ObjectPaths, objectHash } from './disk/paths.ts';
 import type { Head, Part } from './head.ts';
@@ -68,13 +68,6 @@ export class ObjectEntry {
       this.#indexes.set(gib, index);
     }
     return index;
-  }
-
-  /** The first run of bytes of `span`, which lies in one GiB, that is in no extent. */
-  missing({ start, end }: Span): Span | undefined {
-    const index = this.index(start);
-    for (let extent = index.at(start); extent && start <= end; extent = index.at(start)) start = extent.end + 1;
-    return start > end ? undefined : { start, end: Math.min(end, index.nextStart(start) - 1) };
   }
 
   /** Indexes built so far, by GiB. */

@@ -12,8 +12,10 @@ export interface FillTarget {
   readonly version: string;
   /** Final path of an extent, and the folder it is in. */
   place(span: Span): { path: string; folder: string };
-  /** The first run of bytes of `span` that is not on the disk yet, as far as is known. */
+  /** The first run of bytes of `span` that is neither on the disk, as far as is known, nor being written. */
   missing(span: Span): Span | undefined;
+  /** This run is being written from now on. Returns the way to say that it is no longer. */
+  claim(span: Span): () => void;
   /** An extent has its place. */
   onExtent(extent: Extent): void;
   /** Content as it comes in; a view that is overwritten afterwards. Goes on while the disk is left out. */
@@ -64,6 +66,7 @@ export class Fill {
   #queue: Waiting[] = [];
   #writing: Promise<void> | undefined;
   #extent: ExtentOutput | undefined;
+  #unclaim: (() => void) | undefined;
   /** The extent that the first of the queue belongs to is given up as soon as the disk has let go of it. */
   #dropping = false;
   #compress: boolean | undefined;
@@ -140,7 +143,7 @@ export class Fill {
     } catch (error) {
       this.#tell(inWords(error));
     }
-    this.#extent = undefined;
+    this.#letGo();
     this.#options.onChange();
   }
 
@@ -188,15 +191,22 @@ export class Fill {
     const { span, target, scratch, room } = this.#options;
     const missing = target.missing({ start, end: Math.min(span.end, (extentOf(start) + 1) * EXTENT - 1) });
     if (!missing) return undefined;
-    return ExtentOutput.begin(
-      { scratch, room, binding: target, compress: this.#compress === true, place: extent => target.place(extent) },
-      missing,
-    );
+    const unclaim = target.claim(missing);
+    const compress = this.#compress === true;
+    const place = (extent: Span) => target.place(extent);
+    try {
+      const extent = await ExtentOutput.begin({ scratch, room, binding: target, compress, place }, missing);
+      this.#unclaim = unclaim;
+      return extent;
+    } catch (error) {
+      unclaim();
+      throw error;
+    }
   }
 
   async #publish(extent: ExtentOutput): Promise<void> {
     this.#options.target.onExtent(await extent.finish());
-    this.#extent = undefined;
+    this.#letGo();
     if (performance.now() - this.#troubleAt > REST.longest) this.#rest = REST.first;
   }
 
@@ -251,7 +261,13 @@ export class Fill {
   #discard(): void {
     this.#dropping = false;
     this.#extent?.discard();
+    this.#letGo();
+  }
+
+  #letGo(): void {
     this.#extent = undefined;
+    this.#unclaim?.();
+    this.#unclaim = undefined;
   }
 
   #calm(): void {

@@ -218,7 +218,9 @@ export class Store {
           path: entry.paths.extent(head.version, head.length, extent),
           folder: entry.paths.extents(head.version, head.length, gibOf(extent.start)).folder,
         }),
-        missing: wanted => (entry.head?.version === head.version ? entry.missing(wanted) : wanted),
+        missing: wanted =>
+          entry.head?.version === head.version ? entry.index(wanted.start).missing(wanted) : undefined,
+        claim: wanted => entry.index(wanted.start).claim(wanted),
         onExtent: extent => {
           if (entry.head?.version === head.version) entry.index(extent.start).add(extent);
         },

@@ -9,6 +9,8 @@ export class ExtentIndex {
   #extents: Extent[] = [];
   /** Added since the last look, and when: a look that began earlier has not seen them. */
   #added: { extent: Extent; at: number }[] = [];
+  /** Runs that are being written: who comes later leaves them out, so that no byte is stored twice. */
+  readonly #claims = new Set<Span>();
   /** Monotonic time of the last look at the directory, ms. */
   listedAt = Number.NEGATIVE_INFINITY;
   /** A look at the directory that is under way, which all who want one share. */
@@ -48,6 +50,28 @@ export class ExtentIndex {
   /** Start of the first extent that begins after `offset`, or Infinity. */
   nextStart(offset: number): number {
     return this.#extents[this.#firstAfter(offset)]?.start ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** The first run of bytes of `span` that is in no extent and that nobody is writing. */
+  missing({ start, end }: Span): Span | undefined {
+    for (let held = this.#holder(start); held && start <= end; held = this.#holder(start)) start = held.end + 1;
+    if (start > end) return undefined;
+    let next = this.nextStart(start);
+    for (const claim of this.#claims) if (claim.start > start) next = Math.min(next, claim.start);
+    return { start, end: Math.min(end, next - 1) };
+  }
+
+  /** Somebody is going to write this run. Returns the way to say that it is done, or given up. */
+  claim(span: Span): () => void {
+    this.#claims.add(span);
+    return () => this.#claims.delete(span);
+  }
+
+  #holder(at: number): Span | undefined {
+    const extent = this.at(at);
+    if (extent) return extent;
+    for (const claim of this.#claims) if (claim.start <= at && claim.end >= at) return claim;
+    return undefined;
   }
 
   get all(): readonly Extent[] {
