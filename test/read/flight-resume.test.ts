@@ -103,6 +103,7 @@ describe('a body that S3 cuts', () => {
     const started = await bytesOf(part, 1000);
     response.destroy();
     await collect(response);
+    await eventually(() => place.core.status().counters.active_requests === 1);
     breakOff();
     const rest = await collect(part);
     expect(rest.complete).toBe(true);
