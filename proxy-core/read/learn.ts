@@ -61,6 +61,11 @@ export function parseContentRange(value: string | undefined): { span: Span; leng
   return start <= end && end < length ? { span: { start, end }, length } : undefined;
 }
 
+/** Whether such an answer to a request for bytes of a version, which are not in it, says that the version is current no more. */
+export function isPast(status: number): boolean {
+  return status === 412 || status === 404 || status === 410 || status < 300;
+}
+
 /** The same version seen again: what is known of it from both answers, the newer one's fields first. */
 export function mergeHeads(known: Head | undefined, seen: Head): Head {
   if (!known || known.version !== seen.version || seen.checksumsKnown || !known.checksumsKnown) return seen;

@@ -8,7 +8,7 @@ import type { DiskTurn } from './disk-pace.ts';
 import type { Fetches } from './fetches.ts';
 import type { Flight, FlightAnswer } from './flight.ts';
 import type { FlightReader } from './flight-reader.ts';
-import { learn, mergeHeads } from './learn.ts';
+import { isPast, learn, mergeHeads } from './learn.ts';
 import { Lifeline } from './lifeline.ts';
 import type { Outlet } from './outlet.ts';
 import type { ParallelFills } from './parallel.ts';
@@ -192,8 +192,8 @@ export class Reading {
   #watched(head: Head, flight: Flight | undefined): Flight | undefined {
     flight?.answer.then(
       ({ status, learnt }) => {
-        // The object has another version now: nobody may be given this one as fresh any more.
-        if (!learnt && (status === 412 || status < 300) && this.#entry.head?.version === head.version)
+        // The object has another version now, or is gone: nobody may be given this one as fresh any more.
+        if (!learnt && isPast(status) && this.#entry.head?.version === head.version)
           this.#store.catalog.distrust(this.#entry);
       },
       () => {},

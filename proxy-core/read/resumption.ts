@@ -1,7 +1,7 @@
 import type { RawHeaders, Span } from '../request/index.ts';
 import type { Head, ObjectEntry, Store } from '../store/index.ts';
 import type { ResponseHandler, UpstreamExchange } from '../upstream/index.ts';
-import { type Learnt, learn } from './learn.ts';
+import { isPast, type Learnt, learn } from './learn.ts';
 import type { ReadRequest } from './types.ts';
 
 /** How often in a row, without a byte between, a cut flight is sent for again, and how long before each time, ms. */
@@ -112,7 +112,7 @@ class Continuation implements ResponseHandler {
   #refuse(status: number, learnt: Learnt | undefined): void {
     const { entry, head, store } = this.#flight;
     this.#over = true;
-    const changed = status === 412 || (status < 300 && learnt?.head.version !== head.version);
+    const changed = learnt ? learnt.head.version !== head.version : isPast(status);
     if (changed && entry.head?.version === head.version) store.catalog.distrust(entry);
     this.exchange?.abort();
     const error = new Error(`S3 cut the body, and answered ${status} when asked for the rest`);

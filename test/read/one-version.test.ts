@@ -45,6 +45,15 @@ describe('an object overwritten behind the cache', () => {
     expect(isSecond(again.body)).toBe(true);
   });
 
+  it('or rather removed, while later bytes are missing, is cut once, then S3’s 404', async () => {
+    const { get, origin, cacheDir } = await placeWith();
+    await get({ range: `bytes=0-${9 * MIB - 1}` });
+    await eventually(async () => (await filesUnder(`${cacheDir}/buckets`)).length === 3);
+    origin.remove('data', 'k');
+    expect((await get()).complete).toBe(false);
+    expect((await get()).status).toBe(404);
+  });
+
   it('is cut once, and not again and again, where another proxy uses the directory, too', async () => {
     const { get, origin, cacheDir, another } = await placeWith();
     await another();
