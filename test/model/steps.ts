@@ -154,6 +154,13 @@ const fault = fc.record({
   times: fc.integer({ min: 1, max: 2 }),
 });
 
+/** When all that is known has been looked at again, what was written through one proxy is what all others give. */
+function seenByAll(vias: 1 | 2): Schedule {
+  const proxies: (0 | 1)[] = vias === 1 ? [0] : [0, 1];
+  const reads = proxies.flatMap(proxy => THINGS.map(thing => ({ ...PLAIN_READ, of: thing, via: proxy })));
+  return [[{ do: 'rest', ms: 1100 }], reads];
+}
+
 /** With the first kill only: a process takes a second or more to come back. */
 function onceKilled(waves: Schedule): Schedule {
   const first = waves.flat().find(step => step.do === 'kill');
@@ -201,7 +208,13 @@ export function schedules({ kills, vias }: { kills: boolean; vias: 1 | 2 }): fc.
     maxLength: 16,
     size: 'max',
   });
-  return fc.tuple(fc.tuple(...THINGS.map(first)), waves).map(([begin, rest]) => [begin, ...onceKilled(rest)]);
+  const end = fc.oneof(
+    { weight: 2, arbitrary: fc.constant<Schedule>([]) },
+    { weight: 1, arbitrary: fc.constant(seenByAll(vias)) },
+  );
+  return fc
+    .tuple(fc.tuple(...THINGS.map(first)), waves, end)
+    .map(([begin, middle, last]) => [begin, ...onceKilled(middle), ...last]);
 }
 
 /** One line for a person. */
