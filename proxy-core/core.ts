@@ -108,7 +108,7 @@ export async function startCore(settings: Settings, options: CoreOptions = {}): 
     },
     upstreamProxy: pool.upstream_proxy,
   });
-  const buckets = new BucketSettings(settings);
+  const buckets = new BucketSettings(settings, { isThere: () => store.isThere() });
   const accessLog = logging.access_log_enabled
     ? new AccessLog({
         dir: logging.access_log_dir,

@@ -16,6 +16,8 @@ export interface BucketProblem {
 export interface BucketSettingsOptions {
   /** Milliseconds of a clock that only goes forward. */
   readonly now?: () => number;
+  /** Whether the cache folder is there now: else that a file is not there says nothing. Never rejects. */
+  readonly isThere?: () => Promise<boolean>;
 }
 
 interface Bucket {
@@ -58,6 +60,7 @@ const EMPTY: BucketFile = { fields: {}, prefixes: new Map() };
 export class BucketSettings {
   readonly #buckets = new LRUCache<string, Bucket>({ max: MAX_BUCKETS });
   readonly #now: () => number;
+  readonly #isThere: () => Promise<boolean>;
   readonly #limit = limit(LOOKS_AT_A_TIME);
   #root: string;
   #global: ObjectSettings;
@@ -65,6 +68,7 @@ export class BucketSettings {
 
   constructor(settings: Settings, options: BucketSettingsOptions = {}) {
     this.#now = options.now ?? (() => performance.now());
+    this.#isThere = options.isThere ?? (async () => true);
     this.#root = join(settings.cache.cache_dir, 'buckets');
     this.#global = globalObjectSettings(settings);
     this.#unknown = uncached(this.#global);
@@ -152,13 +156,15 @@ export class BucketSettings {
     try {
       const read = await readIfChanged(bucket.file, bucket.identity);
       if (!read) return;
+      if (read.text === undefined && !(await this.#isThere())) throw new FolderGone();
       bucket.identity = read.identity;
       bucket.content = read.text === undefined ? EMPTY : parseBucketFile(read.text);
       bucket.problem = undefined;
       this.#apply(bucket);
     } catch (error) {
       if (error instanceof Unreadable) bucket.identity = 'unreadable';
-      bucket.problem = `${(error as Error).message} (${meanwhile(bucket)})`;
+      // That the folder is gone is shown once, for all buckets.
+      bucket.problem = error instanceof FolderGone ? undefined : `${(error as Error).message} (${meanwhile(bucket)})`;
     }
   }
 
@@ -217,6 +223,9 @@ async function readIfChanged(
 
 /** The file could not be read, as opposed to: what it says makes no sense. It is tried again at each look. */
 class Unreadable extends Error {}
+
+/** Neither was it read, nor is it known that there is none. */
+class FolderGone extends Unreadable {}
 
 /** Runs at most `most` tasks at a time; the others wait their turn. */
 function limit(most: number): (task: () => Promise<void>) => Promise<void> {

@@ -1,11 +1,10 @@
-import { accessSync, chmodSync, constants, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { ObjectAddress, Span } from '../request/index.ts';
 import { Blocks } from './blocks.ts';
 import { BufferPool } from './buffer-pool.ts';
 import { Catalog } from './catalog.ts';
+import { CacheFolder } from './disk/cache-folder.ts';
 import { Capacity, type FreeSpaceFloor } from './disk/capacity.ts';
-import { codeOf, inWords, isMissing } from './disk/disk-error.ts';
+import { codeOf, isMissing } from './disk/disk-error.ts';
 import { type Content, DamagedExtent } from './disk/extent-file.ts';
 import { type Binding, UNIT } from './disk/extent-format.ts';
 import type { Extent } from './disk/extent-index.ts';
@@ -15,7 +14,8 @@ import { Instance } from './disk/instance.ts';
 import { OpenFiles } from './disk/open-files.ts';
 import { gibOf } from './disk/paths.ts';
 import { type FileModes, Scratch } from './disk/scratch.ts';
-import { DiskUnavailable, Volume } from './disk/volume.ts';
+import { Trouble } from './disk/trouble.ts';
+import { Volume } from './disk/volume.ts';
 import type { ObjectEntry } from './entry.ts';
 import { Fill, type FillOptions } from './fill.ts';
 import { Gaps } from './gaps.ts';
@@ -54,7 +54,8 @@ export interface StoreCounters {
   epochs_moved: number;
 }
 
-const FORMAT = 1;
+/** How long the start waits for the first heartbeat, ms. */
+const BEAT_PATIENCE = 500;
 
 /** Everything that is kept: heads and epochs, extents on disk, blocks in RAM. The only thing of store/ that reads use. */
 export class Store {
@@ -68,13 +69,26 @@ export class Store {
   readonly #scratch: Scratch;
   readonly #files: OpenFiles;
   readonly #instance: Instance;
+  readonly #folder: CacheFolder;
+  readonly #trouble: Trouble;
   #clock: NodeJS.Timeout | undefined;
 
   constructor(options: StoreOptions) {
     this.#options = options;
     const modes: FileModes = options.shared ? { file: 0o660, folder: 0o2770 } : { file: 0o600, folder: 0o700 };
-    prepareFolder(options.cacheDir, modes);
-    this.volume = new Volume({ deadline: options.diskTimeout, onState: reason => options.onProblem('volume', reason) });
+    this.#folder = new CacheFolder({
+      cacheDir: options.cacheDir,
+      modes,
+      deadline: options.diskTimeout,
+      onProblem: message => options.onProblem('cache_folder', message),
+      onUsable: () => void this.#instance.beat(),
+    });
+    this.volume = new Volume({
+      deadline: options.diskTimeout,
+      gate: this.#folder,
+      onState: reason => options.onProblem('volume', reason),
+    });
+    this.#trouble = new Trouble(options);
     this.pool = new BufferPool(options.memoryBudget);
     this.#blocks = new Blocks({ algorithm: options.algorithm, maxBytes: options.ramEnabled ? options.maxRamBytes : 0 });
     this.#gaps = new Gaps(this.#blocks, options.mergeGap);
@@ -99,6 +113,7 @@ export class Store {
       cacheDir: options.cacheDir,
       modes,
       facts: () => ({ bytes: this.capacity.bytes }),
+      onBeat: error => this.#trouble.beat(error),
     });
     this.#scratch = new Scratch({
       volume: this.volume,
@@ -113,20 +128,25 @@ export class Store {
       maxEntries: options.maxHeads,
       alone: () => this.#instance.alone,
       onCorrupt: () => options.counters.disk_corrupt++,
-      onUnread: error => this.#unread(error),
+      onUnread: error => this.#trouble.reading(error),
       onProblem: message => options.onProblem('epochs', message),
     });
   }
 
-  /** Looks at the volume and shows this process on it. A volume that can't be used now is a problem, not the end. */
+  /**
+   * Looks at the volume and shows this process on it, for a second or little more. A volume that can't be used now is a
+   * problem, not the end; rejects where the folder can never be used.
+   */
   async open(): Promise<void> {
-    try {
-      await this.#instance.start();
-    } catch (error) {
-      this.#options.onProblem('volume', `the cache folder can't be used (${(error as Error).message}); reads go to S3`);
-    }
+    await this.#folder.open();
+    await Promise.race([this.#instance.start(), new Promise(resolve => setTimeout(resolve, BEAT_PATIENCE).unref())]);
     this.capacity.start();
     this.#clock = setInterval(() => this.#files.purge(), 5000).unref();
+  }
+
+  /** Whether the cache folder is there now, so that a file that is not in it does not exist. */
+  isThere(): Promise<boolean> {
+    return this.#folder.isThere();
   }
 
   /** Now on the volume's clock, ms. */
@@ -163,7 +183,7 @@ export class Store {
       try {
         await this.catalog.list(entry, Math.max(span.start, gib * 2 ** 30));
       } catch (error) {
-        this.#unread(error as Error);
+        this.#trouble.reading(error as Error);
         return;
       }
     }
@@ -240,7 +260,7 @@ export class Store {
 
   /** True while a fill is worth starting: the volume answers and there is room. */
   get takesFills(): boolean {
-    return this.volume.available && !this.capacity.full;
+    return this.volume.available && !this.#trouble.readOnly && !this.capacity.full;
   }
 
   /** Makes a head that S3 has just sent the current one, in memory; `keepHead` or `keepSmall` bring it to disk. */
@@ -266,14 +286,16 @@ export class Store {
         head.length === 0 ? undefined : await encodeExtent(binding, { start: 0, end: head.length - 1 }, body, compress);
       await this.catalog.publish(entry, head, stamp.validatedAt, stamp.epoch, extent);
     } catch (error) {
-      this.#failedWrite(error as Error);
+      this.#trouble.writing(error as Error);
     }
   }
 
   /** Brings a head without a body to disk; failures are counted and reported, never thrown. */
   async keepHead(entry: ObjectEntry, head: Head, stamp: Stamp): Promise<void> {
     if (!this.takesFills) return;
-    await this.catalog.publish(entry, head, stamp.validatedAt, stamp.epoch).catch(error => this.#failedWrite(error));
+    await this.catalog
+      .publish(entry, head, stamp.validatedAt, stamp.epoch)
+      .catch(error => this.#trouble.writing(error));
   }
 
   async moveOn(objects: readonly ObjectAddress[]): Promise<void> {
@@ -287,9 +309,11 @@ export class Store {
     this.capacity.stop();
     this.catalog.close();
     this.#files.close();
+    const { closed } = this.#folder;
+    const folderLetGo = this.#folder.stop();
     await this.#instance.stop();
-    const clean = await this.volume.drained();
-    if (clean) this.#scratch.clear();
+    const clean = (await this.volume.drained()) && (await folderLetGo);
+    if (clean && !closed) this.#scratch.clear();
     return clean;
   }
 
@@ -335,61 +359,9 @@ export class Store {
       this.#options.counters.disk_corrupt++;
       void this.#scratch.remove(extent.path).catch(() => {});
     } else if (!isMissing(error)) {
-      this.#unread(error);
+      this.#trouble.reading(error);
       // The file may be all right: it is found again by the next look at its directory.
       entry.index(extent.start).listedAt = Number.NEGATIVE_INFINITY;
     }
-  }
-
-  #unread(error: Error): void {
-    this.#failed('read', 'what is cached could not be read and comes from S3', error);
-  }
-
-  #failedWrite(error: Error): void {
-    this.#failed('write', 'the cache could not be written', error);
-  }
-
-  /** Each kind of trouble is an event of its own, so that two that take turns don't fill the log. */
-  #failed(what: string, message: string, error: Error): void {
-    this.#options.counters.disk_errors++;
-    // That the volume as a whole does not answer is shown already.
-    if (error instanceof DiskUnavailable && !this.volume.available) return;
-    this.#options.onEvent(`${what} ${codeOf(error) ?? error.name}`, `${message}: ${inWords(error)}`);
-  }
-}
-
-/** Makes the folder and refuses a format that this version doesn't know. Synchronous: it is what the start waits for. */
-function prepareFolder(cacheDir: string, modes: FileModes): void {
-  const marker = join(cacheDir, 'cistern.json');
-  try {
-    if (mkdirSync(cacheDir, { recursive: true, mode: modes.folder })) chmodSync(cacheDir, modes.folder);
-    accessSync(cacheDir, constants.W_OK | constants.X_OK);
-  } catch (error) {
-    throw new Error(
-      `cache.cache_dir: ${cacheDir} can't be written (${(error as Error).message}). Choose a folder that you may write to.`,
-    );
-  }
-  const format = formatOf(marker);
-  if (format === undefined) {
-    // Aside and renamed: a process that starts at the same time must not read half of it.
-    const aside = `${marker}.${process.pid}`;
-    writeFileSync(aside, `${JSON.stringify({ format: FORMAT, made: new Date().toISOString() })}\n`);
-    chmodSync(aside, modes.file);
-    renameSync(aside, marker);
-  } else if (format !== FORMAT) {
-    throw new Error(
-      `${marker}: the cache has format ${String(format)}, this version knows ${FORMAT}. Use another cache.cache_dir, or remove this folder to start afresh.`,
-    );
-  }
-}
-
-/** Undefined when there is no marker yet. */
-function formatOf(marker: string): unknown {
-  try {
-    return (JSON.parse(readFileSync(marker, 'utf8')) as { format?: unknown } | null)?.format ?? 'unknown';
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    if (error instanceof SyntaxError) return 'unknown';
-    throw error;
   }
 }

@@ -1,9 +1,10 @@
-import { rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { expect, it } from 'vitest';
 import { generatedBody } from '../origin/index.ts';
 import { eventually } from '../read/helpers.ts';
 import { describeWith } from '../tools/index.ts';
-import type { Rule } from './mount.ts';
+import { mountFaulty, type Rule } from './mount.ts';
 import { type FaultyPlace, MIB, PATIENCE, SECOND, startFaultyPlace } from './place.ts';
 
 const SIZE = 12 * MIB;
@@ -62,14 +63,49 @@ describeWith('fuse', 'a cache volume that', () => {
   );
 
   it(
-    'is taken away costs hits, not reads',
+    'is read-only from the start is no reason not to start',
+    async () => {
+      const place = await startFaultyPlace(volume => volume.set({ ops: ['changes'], error: 'EROFS' }));
+      await readAll(place, 'during');
+      expect((await place.health()).reasons.join()).toMatch(/EROFS/);
+      await place.volume.set();
+      await keep(place, 'after');
+      expect((await place.health()).reasons).toEqual([]);
+    },
+    PATIENCE,
+  );
+
+  it(
+    'has become read-only is told in a line or two, however much is read',
     async () => {
       const place = await startFaultyPlace();
       await keep(place, 'before');
-      await place.volume.unmount();
+      await place.volume.set({ ops: ['changes'], error: 'EROFS' });
+      for (let i = 0; i < 10; i++) await readAll(place, `during-${i}`);
+      await eventually(async () => (await place.health()).reasons.some(reason => /EROFS/.test(reason)));
+      for (let i = 0; i < 10; i++) await readAll(place, `after-${i}`);
+      expect((await place.logged()).filter(line => /EROFS/.test(line)).length).toBeLessThanOrEqual(3);
+    },
+    PATIENCE,
+  );
+
+  it(
+    'is taken away costs hits, not reads; nothing is made where it was, and it is used again when it is back',
+    async () => {
+      const place = await startFaultyPlace();
+      const { volume, health } = place;
+      await keep(place, 'before');
+      await volume.unmount();
       await readAll(place, 'before');
       await readAll(place, 'during');
+      await eventually(async () => (await health()).reasons.some(reason => /not mounted any more/.test(reason)));
+      await readAll(place, 'during');
       await expectNothingHeld(place);
+      expect(await readdir(volume.path)).toEqual([]);
+      await using _again = await mountFaulty(dirname(volume.path));
+      await eventually(async () => (await health()).reasons.every(reason => !/not mounted/.test(reason)));
+      await keep(place, 'before');
+      await keep(place, 'after');
     },
     PATIENCE,
   );

@@ -121,6 +121,22 @@ describeWith('fuse', 'a cache volume that hangs', () => {
     PATIENCE,
   );
 
+  it(
+    'from the start on is no reason not to start',
+    async () => {
+      const began = performance.now();
+      const place = await startFaultyPlace(volume => volume.freeze());
+      expect(performance.now() - began).toBeLessThan(10 * SECOND);
+      place.origin.put('data', 'new', BODY);
+      await expectSoon(place.read({ key: 'new' }, BODY));
+      expect((await place.health()).reasons.join()).toMatch(NOT_ANSWERING);
+      place.volume.thaw();
+      await kept(place, 'new', BODY);
+      expect((await place.health()).reasons.filter(reason => /at the moment/.test(reason))).toEqual([]);
+    },
+    PATIENCE,
+  );
+
   it.each<[string, (place: FaultyPlace) => unknown]>([
     ['where it can be killed', place => place.volume.freeze()],
     ['where it can not', place => place.volume.set({ hang: true })],

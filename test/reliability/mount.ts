@@ -30,11 +30,11 @@ export interface FaultyFolder extends AsyncDisposable {
   unmount(): Promise<void>;
 }
 
-/** Mounts a folder whose faults can be switched. Whatever state it is in, disposing of it ends it and lets go whoever waits. */
+/** Mounts a folder (once more, where it was mounted before) whose faults can be switched. Whatever state it is in, disposing of it ends it and lets go whoever waits. */
 export async function mountFaulty(folder: string): Promise<FaultyFolder> {
   const backing = join(folder, 'backing');
   const path = join(folder, 'volume');
-  for (const made of [backing, path]) mkdirSync(made);
+  for (const made of [backing, path]) mkdirSync(made, { recursive: true });
   const layer = spawn(requireTool('fuse'), [join(import.meta.dirname, 'faulty_folder.py'), backing, path], {
     stdio: ['pipe', 'pipe', 'inherit'],
     env: { ...process.env, FUSE_LIBRARY_NAME: 'fuse3' },

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readlink, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/promises';
 import { get } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -32,6 +32,8 @@ export interface FaultyPlace {
   health(): Promise<{ status: number; reasons: string[] }>;
   /** A gauge or counter of /metrics. */
   metric(name: string): Promise<number>;
+  /** Lines of the application log. */
+  logged(): Promise<string[]>;
   /** Files below the cache folder that the process holds open though they are half-written or gone: none, after a while. */
   leakedFiles(): Promise<string[]>;
 }
@@ -109,6 +111,11 @@ export async function startFaultyPlace(before: (volume: FaultyFolder) => unknown
       const line = body.split('\n').find(text => text.startsWith(`${name} `));
       if (line === undefined) throw new Error(`/metrics has no ${name}`);
       return Number(line.slice(name.length + 1));
+    },
+    async logged() {
+      const logs = join(folder, 'logs', 'app');
+      const files = await Promise.all((await readdir(logs)).map(name => readFile(join(logs, name), 'utf8')));
+      return files.join('').split('\n');
     },
     async leakedFiles() {
       const fds = await readdir(`/proc/${pid}/fd`);

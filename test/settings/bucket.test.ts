@@ -289,6 +289,29 @@ describe('while it runs', () => {
     await vi.waitFor(() => expect(settings.problems()).toEqual([]));
   });
 
+  test('a file that is not there says nothing while the cache folder is not there either', async () => {
+    await write('data', { get_ttl: '0s' });
+    let isThere = true;
+    const settings = new BucketSettings(global(), { now: () => time, isThere: async () => isThere });
+    await settings.prepare('data');
+    await rename(join(folder, 'buckets'), join(folder, 'unmounted'));
+    isThere = false;
+    await later(settings, 'data');
+    await settings.prepare('other');
+    expect(settings.resolve('data', 'a')).toMatchObject({ get_ttl: 0, read_cache_enabled: true });
+    expect(settings.resolve('other', 'a')).toMatchObject({ get_ttl: 0, read_cache_enabled: false });
+    expect(settings.problems()).toEqual([]);
+    await rename(join(folder, 'unmounted'), join(folder, 'buckets'));
+    isThere = true;
+    await later(settings, 'data');
+    await later(settings, 'other');
+    expect(settings.resolve('data', 'a').get_ttl).toBe(0);
+    expect(settings.resolve('other', 'a')).toEqual(GLOBAL);
+    await rm(join(folder, 'buckets'), { recursive: true });
+    await later(settings, 'data');
+    expect(settings.resolve('data', 'a')).toEqual(GLOBAL);
+  });
+
   test('before its file is known a bucket is not cached', () => {
     expect(make().resolve('data', 'a')).toMatchObject({ get_ttl: 0, read_cache_enabled: false });
   });

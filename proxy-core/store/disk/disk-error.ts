@@ -1,5 +1,5 @@
 import { constants } from 'node:os';
-import { DiskUnavailable } from './volume.ts';
+import { DiskUnavailable, FolderClosed } from './volume.ts';
 
 /** What a person can make of an error's code: what is wrong with the volume, and what to do. */
 const WORDS: Readonly<Record<string, readonly [string, string]>> = {
@@ -16,7 +16,9 @@ const WORDS: Readonly<Record<string, readonly [string, string]>> = {
   EMFILE: ['too many files are open (EMFILE)', 'Raise the limit of the process (ulimit -n).'],
   ENFILE: ['too many files are open on this machine (ENFILE)', 'Raise the limit of the system.'],
 };
-const NO_ANSWER = 'the cache volume did not answer in time. Check the disk or its server, or raise cache.disk_timeout.';
+/** Of an operation that missed its deadline. */
+export const NO_ANSWER =
+  'the cache volume did not answer in time. Check the disk or its server, or raise cache.disk_timeout.';
 
 /** The system's code of an error. libuv has no name for ESTALE, for which Node says `Unknown system error -116`. */
 export function codeOf(error: unknown): string | undefined {
@@ -30,8 +32,14 @@ export function isMissing(error: unknown): boolean {
   return code === 'ENOENT' || code === 'ENOTDIR';
 }
 
+/** Whether a volume does not do hard links, as link(2) lists it, NFS and SMB servers do it, or has no more for this file. */
+export function hasNoLinks(error: unknown): boolean {
+  return ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'].includes(codeOf(error) ?? '');
+}
+
 /** What went wrong with the volume and what to do, in sentences; without the path, so that it is one trouble for all files. */
 export function inWords(error: unknown): string {
+  if (error instanceof FolderClosed) return error.message;
   if (error instanceof DiskUnavailable) return NO_ANSWER;
   const words = WORDS[codeOf(error) ?? ''];
   if (words) return `${words[0]}. ${words[1]}`;

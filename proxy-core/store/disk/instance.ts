@@ -23,6 +23,7 @@ export class Instance {
   readonly #folder: string;
   readonly #mode: { file: number; folder: number };
   readonly #facts: () => object;
+  readonly #onBeat: (error: Error | undefined) => void;
   readonly #others = new Map<string, Other>();
   #beat = 0;
   #offset = 0;
@@ -37,17 +38,37 @@ export class Instance {
     cacheDir: string;
     modes: { file: number; folder: number };
     facts: () => object;
+    /** Told of each heartbeat whether the volume took it. */
+    onBeat?: (error: Error | undefined) => void;
   }) {
     this.#volume = options.volume;
     this.#folder = join(options.cacheDir, 'instances');
     this.#mode = options.modes;
     this.#facts = options.facts;
+    this.#onBeat = options.onBeat ?? (() => {});
   }
 
   /** Writes the first heartbeat, so that others know of this process before it serves anything; goes on beating where that fails. */
   async start(): Promise<void> {
-    this.#timer = setInterval(() => void this.#beatOnce().catch(() => {}), BEAT).unref();
-    await this.#beatOnce();
+    this.#timer = setInterval(() => void this.beat(), BEAT).unref();
+    await this.beat();
+  }
+
+  /** Shows that this process lives, now. Never rejects: `onBeat` is told. */
+  beat(): Promise<void> {
+    this.#beating ??= this.#tick()
+      .then(
+        () => this.#onBeat(undefined),
+        error => {
+          // The volume is not answering: nothing is known about others.
+          this.#alone = false;
+          this.#onBeat(error as Error);
+        },
+      )
+      .finally(() => {
+        this.#beating = undefined;
+      });
+    return this.#beating;
   }
 
   /** Milliseconds to add to our clock to get the volume's. */
@@ -62,25 +83,12 @@ export class Instance {
 
   async stop(): Promise<void> {
     clearInterval(this.#timer);
-    await this.#beating?.catch(() => {});
+    await this.#beating;
     await this.#volume.unlink(this.#file).catch(() => {});
   }
 
   get #file(): string {
     return join(this.#folder, `${this.id}.json`);
-  }
-
-  #beatOnce(): Promise<void> {
-    this.#beating ??= this.#tick()
-      .catch(error => {
-        // The volume is not answering: nothing is known about others.
-        this.#alone = false;
-        throw error;
-      })
-      .finally(() => {
-        this.#beating = undefined;
-      });
-    return this.#beating;
   }
 
   async #tick(): Promise<void> {

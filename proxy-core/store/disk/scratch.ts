@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
+import { hasNoLinks } from './disk-error.ts';
 import type { Volume } from './volume.ts';
 
 export interface FileModes {
@@ -70,14 +71,13 @@ export class Scratch {
       await this.#inFolder(folder, () => this.volume.link(aside, path));
       this.#onBytes(allocated(size));
     } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code === 'EPERM' || code === 'ENOTSUP' || code === 'EOPNOTSUPP' || code === 'ENOSYS' || code === 'EMLINK') {
+      if (hasNoLinks(error)) {
         const replaced = await this.volume.stat(path).then(allocatedBytes, () => 0);
         await this.#inFolder(folder, () => this.volume.rename(aside, path));
         this.#onBytes(allocated(size) - replaced);
         return;
       }
-      if (code !== 'EEXIST') throw error;
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     } finally {
       this.volume.unlink(aside).catch(() => {});
     }

@@ -6,11 +6,30 @@ export class DiskUnavailable extends Error {
   override readonly name = 'DiskUnavailable';
 }
 
+/** The disk was not asked at all, for a reason that is known already. */
+export class NotAsked extends DiskUnavailable {}
+
+/** The cache folder can't be used at the moment. */
+export class FolderClosed extends NotAsked {
+  constructor() {
+    super("the cache folder can't be used at the moment");
+  }
+}
+
+/** What stands before a volume: the folder on it, which may not be the right one. */
+export interface Gate {
+  /** Nothing may be asked of the volume. */
+  readonly closed: boolean;
+  /** Asked before a folder is made; rejects where it would not be in the right one. */
+  mayMake(): Promise<void>;
+}
+
 export interface VolumeOptions {
   /** Deadline of one operation, ms. */
   readonly deadline: number;
   /** Operations in libuv's hands at once; the pool must be several times larger (main/command/cistern.cjs). */
   readonly maxOutstanding?: number;
+  readonly gate?: Gate;
   /** Told when the breaker opens (`reason`) or closes (`undefined`). */
   readonly onState?: (reason: string | undefined) => void;
 }
@@ -41,6 +60,7 @@ export class Volume {
   readonly #deadline: number;
   readonly #max: number;
   readonly #onState: ((reason: string | undefined) => void) | undefined;
+  readonly #gate: Gate | undefined;
   readonly #waiting: Operation[] = [];
   readonly #pending = new Set<Operation>();
   /** Paths with an operation that has missed its deadline and not come back: one thread each is enough to lose. */
@@ -48,6 +68,8 @@ export class Volume {
   /** Files that could not be closed while nothing was submitted. */
   #unclosed: number[] = [];
   #outstanding = 0;
+  /** Folders about which the gate is being asked: what is to be done in them is still to come. */
+  #asking = 0;
   #misses = 0;
   #open = false;
   #lastProbe = 0;
@@ -57,17 +79,19 @@ export class Volume {
     this.#deadline = options.deadline;
     this.#max = options.maxOutstanding ?? 16;
     this.#onState = options.onState;
+    this.#gate = options.gate;
   }
 
-  /** False while the breaker refuses operations; true lets a probe through, too. */
+  /** False while the breaker or the gate refuses operations; true lets a probe through, too. */
   get available(): boolean {
-    return !this.#open || performance.now() - this.#lastProbe > PROBE_EVERY;
+    return !this.#gate?.closed && (!this.#open || performance.now() - this.#lastProbe > PROBE_EVERY);
   }
 
   /** Waits until every operation has come back. False when one has not by its deadline: then a thread is stuck, and with it the process. */
   async drained(): Promise<boolean> {
     const until = performance.now() + this.#deadline;
-    while (this.#outstanding > 0 && performance.now() < until) await new Promise(resolve => setTimeout(resolve, 2));
+    while (this.#outstanding + this.#asking > 0 && performance.now() < until)
+      await new Promise(resolve => setTimeout(resolve, 2));
     return this.#outstanding === 0;
   }
 
@@ -81,15 +105,27 @@ export class Volume {
     late?: (value: T | undefined) => void,
     path?: string,
   ): Promise<T> {
+    if (this.#gate?.closed) {
+      late?.(undefined);
+      return Promise.reject(new FolderClosed());
+    }
+    return this.#run(start, late, path);
+  }
+
+  #run<T>(
+    start: (done: (error: Error | null, value?: T) => void) => void,
+    late?: (value: T | undefined) => void,
+    path?: string,
+  ): Promise<T> {
     const now = performance.now();
     if (path !== undefined && this.#stuck.has(path)) {
       late?.(undefined);
-      return Promise.reject(new DiskUnavailable('the cache volume has not answered about this file yet'));
+      return Promise.reject(new NotAsked('the cache volume has not answered about this file yet'));
     }
     if (this.#open) {
       if (now - this.#lastProbe <= PROBE_EVERY) {
         late?.(undefined);
-        return Promise.reject(new DiskUnavailable('the cache volume is not answering'));
+        return Promise.reject(new NotAsked('the cache volume is not answering'));
       }
       this.#lastProbe = now;
     }
@@ -131,11 +167,11 @@ export class Volume {
     }
   }
 
-  /** A file that can't be closed now is closed when the volume answers again. */
+  /** Also past a closed gate. A file that can't be closed now is closed when the volume answers again. */
   async close(fd: number): Promise<void> {
     let begun = false;
     try {
-      await this.run<void>(done => {
+      await this.#run<void>(done => {
         begun = true;
         fs.close(fd, done);
       });
@@ -205,12 +241,35 @@ export class Volume {
 
   /** Makes the folder and those above it; returns how many were made. */
   async mkdir(path: string, mode: number): Promise<number> {
-    const first = await this.run<string | undefined>(done => fs.mkdir(path, { recursive: true, mode }, done));
+    if (this.#gate) {
+      this.#asking++;
+      await this.#gate.mayMake().finally(() => this.#asking--);
+    }
+    const first = await this.run<string | undefined>(done => fs.mkdir(path, { recursive: true, mode }, done)).catch(
+      async error => {
+        // Node says so of a read-only volume, too: it takes the error of a look at the folder for the one of making it.
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT') await this.#tryToMake(path, mode);
+        throw error;
+      },
+    );
     if (first === undefined) return 0;
     const made = relative(dirname(first), path).split(sep);
     if (forOthers(mode))
       for (let i = 1; i <= made.length; i++) await this.#chmod(join(dirname(first), ...made.slice(0, i)), mode);
     return made.length;
+  }
+
+  /** Rejects with what the system says of making the uppermost folder that is missing, for `path`. */
+  async #tryToMake(path: string, mode: number): Promise<void> {
+    const above = dirname(path);
+    const isThere =
+      above === path ||
+      (await this.stat(above).then(
+        () => true,
+        () => false,
+      ));
+    if (!isThere) return this.#tryToMake(above, mode);
+    await this.run<void>(done => fs.mkdir(path, mode, done));
   }
 
   #chmod(path: string, mode: number): Promise<void> {
