@@ -16,6 +16,8 @@ export interface Options {
   /** How long may be spent on making a failing schedule shorter, ms. */
   readonly shrinkTime: number;
   readonly tally: Tally;
+  /** Also look whether one process has stored a byte twice, which fills at the same time may still do. */
+  readonly storedOnce: boolean;
   readonly out?: (line: string) => void;
 }
 
@@ -37,7 +39,7 @@ export async function checkPlan(plan: Plan, options: Options): Promise<void> {
       const [schedule] = fc.sample(arbitrary, { seed: seed + i, numRuns: 1 }) as [Schedule];
       tally.schedules++;
       try {
-        await runSchedule(place, schedule, tally);
+        await runSchedule(place, schedule, tally, options);
       } catch (error) {
         throw error instanceof RunFailure ? await report(plan, schedule, seed + i, options, error) : error;
       }
@@ -46,11 +48,16 @@ export async function checkPlan(plan: Plan, options: Options): Promise<void> {
 }
 
 /** Runs one schedule, given as JSON, so often. */
-export async function checkSchedule(plan: Plan, schedule: Schedule, tries: number, tally: Tally): Promise<void> {
+export async function checkSchedule(
+  plan: Plan,
+  schedule: Schedule,
+  tries: number,
+  { tally, storedOnce }: Pick<Options, 'tally' | 'storedOnce'>,
+): Promise<void> {
   await inPlace(plan, async place => {
     for (let i = 0; i < tries; i++) {
       tally.schedules++;
-      await runSchedule(place, schedule, tally);
+      await runSchedule(place, schedule, tally, { storedOnce });
     }
   });
 }
@@ -74,7 +81,7 @@ async function report(
   plan: Plan,
   schedule: Schedule,
   seed: number,
-  { shrinkTime, out = () => {} }: Options,
+  { shrinkTime, storedOnce, out = () => {} }: Options,
   first: RunFailure,
 ): Promise<ModelFailure> {
   out(`seed ${seed} fails (${first.message.split('\n')[0]}); looking for a shorter schedule`);
@@ -82,7 +89,7 @@ async function report(
   let error: RunFailure | undefined;
   const fails = async (candidate: Schedule) => {
     for (let i = 0; i < TRIES; i++) {
-      const failure = await runSchedule(place, candidate, new Tally()).then(
+      const failure = await runSchedule(place, candidate, new Tally(), { storedOnce }).then(
         () => undefined,
         (failed: RunFailure) => failed,
       );

@@ -38,9 +38,14 @@ export class RunFailure extends Error {
 }
 
 /** Runs a schedule against a place, with objects of its own. Throws with everything that went wrong. */
-export async function runSchedule(place: Place, schedule: Schedule, tally: Tally): Promise<void> {
+export async function runSchedule(
+  place: Place,
+  schedule: Schedule,
+  tally: Tally,
+  invariants: { storedOnce: boolean },
+): Promise<void> {
   const run = new Run(place, tally, `r${++runs}`);
-  await run.all(schedule);
+  await run.all(schedule, invariants);
 }
 
 class Run {
@@ -60,7 +65,7 @@ class Run {
     this.#name = name;
   }
 
-  async all(schedule: Schedule): Promise<void> {
+  async all(schedule: Schedule, invariants: { storedOnce: boolean }): Promise<void> {
     const { world } = this.#place;
     for (const thing of THINGS) world.overwrite(this.#subject(thing), 100_000, 'new', false);
     for (const wave of schedule) {
@@ -77,7 +82,7 @@ class Run {
     await Promise.all(this.#readings);
     world.calm();
     for (const thing of THINGS) await this.#settles(thing);
-    const unquiet = await quiet(this.#place);
+    const unquiet = await quiet(this.#place, invariants);
     world.forget(this.#name);
     const all = [...this.#problems, ...unquiet];
     if (all.length > 0) throw new RunFailure(all.join('\n'), unquiet.length > 0);
