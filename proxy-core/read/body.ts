@@ -164,7 +164,7 @@ async function follow(context: BodyContext, reader: FlightReader, end: number): 
   const { flight } = reader;
   const unwatch = out.onGone(() => reader.wake());
   try {
-    while (reader.at <= end && !out.gone && !flight.refused) {
+    while (reader.at <= end && !out.gone && !flight.refused && !context.passed.has(flight)) {
       const room = out.room();
       if (room) {
         await room;

@@ -217,6 +217,11 @@ export class Flight {
     if (this.#paused) this.#pace();
   }
 
+  /** Its readers look again at what to do. */
+  nudge(): void {
+    this.#wakeAll();
+  }
+
   /** Lets go of what nobody needs soon. */
   shrink(): void {
     this.#trim();
@@ -242,6 +247,7 @@ export class Flight {
       end: this.span?.end ?? Number.POSITIVE_INFINITY,
       pool: this.span && store.pool,
       onPiece: (piece, start, length) => this.#keeping?.fill?.write(piece, start, length),
+      onMissed: start => this.#keeping?.fill?.missed(start),
     });
     this.#keeping = learnt && this.#keep(learnt);
     this.head = this.#keeping?.head;

@@ -26,6 +26,9 @@ const BUSY = 0.8;
 /** What all connections together must bring, as against the first alone, or the others are no help. */
 const WORTH = 1.25;
 const JUDGE_AFTER = 1500;
+/** A helper that the reader waits for must bring this share of the first connection's rate, looked at this often, ms. */
+const LEAST = 0.25;
+const WATCH_EVERY = 1000;
 /** Fetches under way in this process above which none is helped. */
 const CROWD = 16;
 /** A signature that ends sooner than this is not worth beginning with, ms. */
@@ -40,12 +43,19 @@ export class ParallelFills {
     this.#options = options;
   }
 
-  /** `open` starts a fetch of part of the span. Undefined where the read is too short, or Range is not ours to set. */
-  for(source: Source, span: Span, open: (missing: Span) => Flight | undefined): ParallelFill | undefined {
+  /**
+   * `open` starts a fetch of part of the span; what is put into `passed` the reader follows no longer. Undefined where the read is too short, or Range is not ours to set.
+   */
+  for(
+    source: Source,
+    span: Span,
+    open: (missing: Span) => Flight | undefined,
+    passed: Set<Flight>,
+  ): ParallelFill | undefined {
     const { connections, minObjectSize, fetches, store } = this.#options;
     if (connections < 2 || span.end - span.start + 1 < minObjectSize) return undefined;
     if (fetches.replaysRange(source.request) || !store.takesFills) return undefined;
-    return new ParallelFill(source, span, { store, connections, open });
+    return new ParallelFill(source, span, { store, connections, open, passed });
   }
 }
 
@@ -60,6 +70,7 @@ export class ParallelFill {
   readonly #store: Store;
   readonly #connections: number;
   readonly #open: (missing: Span) => Flight | undefined;
+  readonly #passed: Set<Flight>;
   readonly #load = performance.eventLoopUtilization();
   #lookAt = 0;
   #first: Flight | undefined;
@@ -68,24 +79,36 @@ export class ParallelFill {
   /** First byte that no helper has been sent for. */
   #next = 0;
   #begun = { at: 0, position: 0, rate: 0 };
+  #judged = false;
+  /** Where the answer is, what it follows, and how far that had come at the last look. */
+  #reader: { at: number; flight: Flight | undefined } = { at: 0, flight: undefined };
+  #seen: { flight: Flight; position: number } | undefined;
+  #watch: NodeJS.Timeout | undefined;
   /** Bytes that helpers who are through have brought. */
   #brought = 0;
 
   constructor(
     source: Source,
     span: Span,
-    options: { store: Store; connections: number; open: (missing: Span) => Flight | undefined },
+    options: {
+      store: Store;
+      connections: number;
+      open: (missing: Span) => Flight | undefined;
+      passed: Set<Flight>;
+    },
   ) {
     this.#source = source;
     this.#span = span;
     this.#store = options.store;
     this.#connections = options.connections;
     this.#open = options.open;
+    this.#passed = options.passed;
   }
 
   /** The answer is at `at`; `flight` is what it follows, if anything. */
   advance(at: number, flight?: Flight): void {
     if (this.#state === 'over') return;
+    this.#reader = { at, flight };
     const now = performance.now();
     if (now < this.#lookAt) return;
     this.#lookAt = now + LOOK_EVERY;
@@ -100,6 +123,7 @@ export class ParallelFill {
   /** No more of it: helpers under way end with the extent in hand, and the read goes on as any other. */
   end(): void {
     this.#state = 'over';
+    clearInterval(this.#watch);
     for (const helper of this.#helpers) helper.leave();
     this.#helpers = [];
   }
@@ -122,7 +146,22 @@ export class ParallelFill {
     this.#begun = { at: now, position: flight.position, rate: flight.rate };
     const start = (Math.floor(flight.position / EXTENT) + 2) * EXTENT;
     this.#next = start;
+    this.#watch = setInterval(() => this.#look(), WATCH_EVERY).unref();
     flight.handOver(start, () => this.#state === 'helping' && this.#covers(start));
+  }
+
+  /** A helper that crawls or stalls must not hold up a read that one connection would have brought by now. */
+  #look(): void {
+    const { at, flight } = this.#reader;
+    const before = this.#seen;
+    this.#seen = flight && { flight, position: flight.position };
+    if (!flight || before?.flight !== flight || !this.#helpers.some(helper => helper.flight === flight)) return;
+    if (flight.position - at > EXTENT / 8) return;
+    if (flight.position - before.position >= LEAST * this.#begun.rate * WATCH_EVERY) return;
+    const helpers = this.#helpers.map(helper => helper.flight);
+    for (const helper of helpers) this.#passed.add(helper);
+    this.end();
+    flight.nudge();
   }
 
   #covers(at: number): boolean {
@@ -151,7 +190,8 @@ export class ParallelFill {
       this.#helpers.push(flight.join(start, request, true));
       flight.answer.then(
         ({ learnt }) => {
-          if (!learnt) this.end();
+          // Also where S3 takes no notice of Range: then all would bring the same.
+          if (learnt?.span?.start !== start) this.end();
         },
         () => this.end(),
       );
@@ -175,10 +215,10 @@ export class ParallelFill {
 
   #judge(now: number): void {
     const { at, position, rate } = this.#begun;
-    if (now - at < JUDGE_AFTER || this.#begun.rate === 0) return;
+    if (now - at < JUDGE_AFTER || this.#judged) return;
     const helped = this.#helpers.reduce((sum, helper) => sum + broughtBy(helper), this.#brought);
     const total = helped + (this.#first?.position ?? position) - position;
-    this.#begun = { ...this.#begun, rate: 0 };
+    this.#judged = true;
     if (total / (now - at) < WORTH * rate) this.end();
   }
 }

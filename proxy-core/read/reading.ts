@@ -142,7 +142,8 @@ export class Reading {
     const request = this.#request;
     const source = { fetches: this.#fetches, request, entry: this.#entry, head, epoch: this.#epoch };
     const lifeline = new Lifeline(source, span);
-    const ahead = this.#parallel.for(source, span, missing => this.#gap(head, missing));
+    const passed = new Set<Flight>();
+    const ahead = this.#parallel.for(source, span, missing => this.#gap(head, missing), passed);
     try {
       await sendBody(
         {
@@ -155,7 +156,7 @@ export class Reading {
           out: this.#out,
           note: request.note,
           disk: this.#disk,
-          passed: new Set(),
+          passed,
           fetchGap: missing => this.#gap(head, missing),
           fetchAll: all => this.#watched(head, this.#fetches.gap(request, this.#entry, head, this.#epoch, all)),
           onProgress: (at, flight) => {

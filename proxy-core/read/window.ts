@@ -9,6 +9,8 @@ export interface WindowOptions {
   readonly pool: BufferPool | undefined;
   /** A piece is as full as it gets: `length` bytes from `start`. They stay as long as it is retained. */
   onPiece(piece: Piece, start: number, length: number): void;
+  /** The bytes from `start` on, which come now, are in no piece. */
+  onMissed(start: number): void;
 }
 
 interface Held {
@@ -62,6 +64,7 @@ export class Window {
       const last = this.#open() ?? this.#begin();
       if (!last) {
         // Up to the next boundary, where a piece is tried for again.
+        this.#options.onMissed(this.#end);
         const size = Math.min(chunk.length - from, PIECE - (this.#end % PIECE));
         const bytes = Buffer.from(chunk.subarray(from, from + size));
         this.#held.push({ start: this.#end, bytes, length: size, piece: undefined });

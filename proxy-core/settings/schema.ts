@@ -134,7 +134,7 @@ const connection_pool = Type.Object(
     keepalive_enabled: flag(true, 'Reuse connections to S3.'),
     max_idle_per_ip: integer(10, 1, 1_000, 'Unused connections kept per address.'),
     connections_per_address: integer(
-      64,
+      256,
       1,
       10_000,
       'Most connections to one address of S3. Requests above it wait for one to be free.',
@@ -178,7 +178,11 @@ const compression = Type.Object(
       true,
       'Compress cached content with LZ4 where it shrinks. Content of compressed types, and content that does not shrink at first, is stored as it is.',
     ),
-    threshold: size('1024', '0', 'Smallest object that is compressed. What fits a block of the volume (4 KiB) never is.'),
+    threshold: size(
+      '1024',
+      '0',
+      'Smallest object that is compressed. What fits a block of the volume (4 KiB) never is.',
+    ),
   },
   { description: 'How content is stored.', additionalProperties: false },
 );

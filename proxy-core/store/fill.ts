@@ -130,6 +130,12 @@ export class Fill {
     if (this.busy) this.#timer ??= this.#watch();
   }
 
+  /** The byte at `start`, which is next, is never going to come here: the extent that it is in the middle of won't be whole. */
+  missed(start: number): void {
+    if (this.healthy && start === this.#end && start % EXTENT !== 0 && start !== this.#options.span.start)
+      this.#skip('memory ran short', start - 1);
+  }
+
   /** No more bytes come: what arrived is kept, also where the source was cut. Resolves when it has its place. */
   async end(): Promise<void> {
     await this.#writing;

@@ -127,6 +127,22 @@ describe('when the helpers are refused', () => {
   });
 });
 
+describe('a helper that', () => {
+  it.each([
+    ['crawls', { throttle: 100_000 }],
+    ['stalls', { stallAfter: MIB }],
+  ])('%s does not hold the client up for long', async (_, fault) => {
+    const place = await placeWith();
+    const slow = place.origin.faults.on({ ...HELPERS, times: 1 }, fault);
+    throttled(place);
+    const began = performance.now();
+    expectWhole(await place.get());
+    expect(slow.hits).toBe(1);
+    // One connection takes SIZE / RATE; the stall alone would take upstream_idle_timeout, 30 s.
+    expect(performance.now() - began).toBeLessThan(15_000);
+  });
+});
+
 describe('the helpers', () => {
   it('stop when the client leaves', async () => {
     const place = await placeWith();

@@ -52,6 +52,7 @@ class Scene {
       start: first,
       end: last,
       pool: kept ? this.pool : undefined,
+      onMissed: () => {},
       onPiece: (piece, start, length) => {
         this.pieces.push({ start, end: start + length - 1 });
         expect(piece.bytes.subarray(0, length).equals(object.subarray(start, start + length))).toBe(true);

@@ -280,4 +280,15 @@ describe('a fill some of whose bytes came while memory was short', () => {
     expect(store.pool.bytesOut).toBe(0);
     expect(counters.disk_skipped).toBeLessThanOrEqual(1);
   });
+
+  it('promises nothing more of an extent as soon as bytes of it pass by, whatever comes after them', async () => {
+    const { store, fill, send } = await setUp();
+    await send(piecesOf(0, 10), PIECE);
+    await when(() => store.pool.bytesOut <= PIECE);
+    expect([fill.keeps(8 * PIECE), fill.keeps(10 * PIECE)]).toEqual([true, false]);
+    const feed = starve(store);
+    await send(piecesOf(10, 11), 100_000);
+    expect([fill.keeps(8 * PIECE), fill.keeps(9 * PIECE)]).toEqual([false, false]);
+    feed();
+  });
 });

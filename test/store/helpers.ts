@@ -111,7 +111,12 @@ export function startFill(store: Store, entry: ObjectEntry, head: Head, options:
     },
   });
   const { pool } = store;
-  const window = new Window({ ...span, pool, onPiece: (piece, start, length) => fill.write(piece, start, length) });
+  const window = new Window({
+    ...span,
+    pool,
+    onMissed: start => fill.missed(start),
+    onPiece: (piece, start, length) => fill.write(piece, start, length),
+  });
   const ready = async () => {
     while (fill.busy)
       await new Promise<void>(resolve => {
