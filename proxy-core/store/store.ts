@@ -309,10 +309,12 @@ export class Store {
     this.capacity.stop();
     this.catalog.close();
     this.#files.close();
-    const { closed } = this.#folder;
-    const folderLetGo = this.#folder.stop();
     await this.#instance.stop();
-    const clean = (await this.volume.drained()) && (await folderLetGo);
+    const done = await Promise.all([this.volume.drained(), this.#folder.drained()]);
+    const { closed } = this.#folder;
+    // What is not done by now is not done any more: from here on the folder may be another's.
+    this.#folder.stop();
+    const clean = !done.includes(false) && (await this.volume.drained());
     if (clean && !closed) this.#scratch.clear();
     return clean;
   }

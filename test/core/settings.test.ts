@@ -115,6 +115,7 @@ describe('each setting of the cache shows from outside:', () => {
       const stats = await Promise.all(files.map(file => stat(file).catch(() => undefined)));
       return stats.reduce((sum, found) => sum + (found?.blocks ?? 0) * 512, 0);
     };
+    await eventually(async () => (await kept()) > MIB);
     await eventually(async () => (await kept()) <= 8 * MIB);
     expect(await kept()).toBeGreaterThan(MIB);
   });
@@ -289,6 +290,7 @@ describe('_settings.json of a bucket', () => {
     for (let i = 0; i < 3; i++) await client.send();
     expect(core.status().cache.ram_bytes).toBe(0);
     expect((await place.count(() => client.send())).requests).toBe(0);
+    await eventually(async () => (await extents(place)).length > 0);
     expect((await readFile((await extents(place))[0]!)).length).toBeGreaterThan(200_000);
   });
 });

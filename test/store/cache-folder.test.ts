@@ -205,6 +205,27 @@ describe('a cache folder whose volume is there', () => {
     expect(problems.size).toBe(0);
   });
 
+  it('is left alone once the store is closed, whatever was on its way there', async () => {
+    const folder = tempFolder();
+    const { store, close } = await openStore(folder, OPTIONS);
+    const real = store.volume.rename.bind(store.volume);
+    let goOn = () => {};
+    vi.spyOn(store.volume, 'rename').mockImplementation(async (from, to) => {
+      await new Promise<void>(resolve => {
+        goOn = resolve;
+      });
+      return real(from, to);
+    });
+    const keeping = keep(store, 'late');
+    await until(() => filesIn(join(folder, 'tmp')).length === 1);
+    expect(await close()).toBe(true);
+    const left = readdirSync(folder, { recursive: true }).sort();
+    goOn();
+    await keeping;
+    expect(readdirSync(folder, { recursive: true }).sort()).toEqual(left);
+    expect(keptIn(folder)).toBe(0);
+  });
+
   it('is made by one of many processes that start at once, and all use it', async () => {
     const folder = join(tempFolder(), 'cache');
     const stores = await Promise.all(Array.from({ length: 8 }, () => openStore(folder, OPTIONS)));

@@ -60,7 +60,7 @@ describe('a fill whose disk takes nothing for a while', () => {
     const { store, counters, fill, send, end, folder } = await setUp();
     const writes = holdWrites(store);
     const sending = send(content, PIECE);
-    await when(() => fill.busy);
+    await when(() => fill.busy && writes.waiting.length > 0);
     expect(await advanceUntil(() => !fill.busy, 60_000)).toBeGreaterThanOrEqual(60_000);
     writes.end();
     await sending;

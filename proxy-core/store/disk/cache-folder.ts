@@ -97,10 +97,15 @@ export class CacheFolder implements Gate {
     );
   }
 
-  /** False when a thread is stuck on the volume. */
-  async stop(): Promise<boolean> {
+  /** Closes the gate for good. */
+  stop(): void {
     this.#stopped = true;
+    this.#closed = true;
     clearInterval(this.#timer);
+  }
+
+  /** False when a thread is stuck on the volume. */
+  drained(): Promise<boolean> {
     return this.#volume.drained();
   }
 

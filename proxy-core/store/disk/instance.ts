@@ -28,6 +28,7 @@ export class Instance {
   #beat = 0;
   #offset = 0;
   #alone = false;
+  #stopped = false;
   #timer: NodeJS.Timeout | undefined;
   #beating: Promise<void> | undefined;
   /** Folders below `tmp/` without an instance, as of the last sweep. */
@@ -56,6 +57,7 @@ export class Instance {
 
   /** Shows that this process lives, now. Never rejects: `onBeat` is told. */
   beat(): Promise<void> {
+    if (this.#stopped) return Promise.resolve();
     this.#beating ??= this.#tick()
       .then(
         () => this.#onBeat(undefined),
@@ -82,6 +84,7 @@ export class Instance {
   }
 
   async stop(): Promise<void> {
+    this.#stopped = true;
     clearInterval(this.#timer);
     await this.#beating;
     await this.#volume.unlink(this.#file).catch(() => {});
