@@ -44,7 +44,8 @@ export class Trust {
   /** S3 vouched for `head`, and with it for this caller. Meanwhile another version may have become the entry's. */
   vouched(request: ReadRequest, entry: ObjectEntry, head: Head, epoch: string, sentAt: number): void {
     const { get_ttl, head_ttl } = request.settings;
-    if (entry.head?.version === head.version)
+    // The same bytes with another date are another writing of them, which S3 did not speak of.
+    if (entry.head?.version === head.version && entry.head.lastModified === head.lastModified)
       this.#store.catalog.touch(entry, sentAt, epoch, Math.max(get_ttl, head_ttl));
     this.allow(request, entry, epoch, sentAt);
   }

@@ -222,8 +222,9 @@ export class Catalog {
     const { revision } = entry;
     try {
       const [epoch, file] = await Promise.all([this.#read(entry.paths.epoch), this.#read(entry.paths.head)]);
-      entry.lookedAt = began;
+      // What this process has learnt meanwhile is newer; another one's write, if this look saw one, is seen by the next.
       if (entry.revision !== revision || this.#dirty.has(entry)) return entry;
+      entry.lookedAt = began;
       this.#adopt(entry, file);
       this.#adoptEpoch(entry, epoch?.toString('latin1') ?? '');
     } catch (error) {
