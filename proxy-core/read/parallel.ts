@@ -75,6 +75,7 @@ export class ParallelFill {
   #lookAt = 0;
   #first: Flight | undefined;
   #helpers: FlightReader[] = [];
+  readonly #sent = new Set<Flight>();
   #state: 'watching' | 'helping' | 'over' = 'watching';
   /** First byte that no helper has been sent for. */
   #next = 0;
@@ -107,8 +108,8 @@ export class ParallelFill {
 
   /** The answer is at `at`; `flight` is what it follows, if anything. */
   advance(at: number, flight?: Flight): void {
-    if (this.#state === 'over') return;
     this.#reader = { at, flight };
+    if (this.#state === 'over') return;
     const now = performance.now();
     if (now < this.#lookAt) return;
     this.#lookAt = now + LOOK_EVERY;
@@ -120,10 +121,15 @@ export class ParallelFill {
     if (this.#state === 'helping') this.#sendOut(at);
   }
 
-  /** No more of it: helpers under way end with the extent in hand, and the read goes on as any other. */
+  /** The read is over. */
   end(): void {
-    this.#state = 'over';
     clearInterval(this.#watch);
+    this.#giveUp();
+  }
+
+  /** No more of it: helpers under way end with the extent in hand, and the read goes on as any other. */
+  #giveUp(): void {
+    this.#state = 'over';
     for (const helper of this.#helpers) helper.leave();
     this.#helpers = [];
   }
@@ -155,12 +161,10 @@ export class ParallelFill {
     const { at, flight } = this.#reader;
     const before = this.#seen;
     this.#seen = flight && { flight, position: flight.position };
-    if (!flight || before?.flight !== flight || !this.#helpers.some(helper => helper.flight === flight)) return;
-    if (flight.position - at > EXTENT / 8) return;
+    if (!flight || before?.flight !== flight || !this.#sent.has(flight) || flight.position - at > EXTENT / 8) return;
     if (flight.position - before.position >= LEAST * this.#begun.rate * WATCH_EVERY) return;
-    const helpers = this.#helpers.map(helper => helper.flight);
-    for (const helper of helpers) this.#passed.add(helper);
-    this.end();
+    for (const helper of this.#sent) this.#passed.add(helper);
+    this.#giveUp();
     flight.nudge();
   }
 
@@ -183,17 +187,18 @@ export class ParallelFill {
       }
       const flight = this.#open({ start, end });
       if (!flight?.span) {
-        this.end();
+        this.#giveUp();
         return;
       }
       this.#next = flight.span.end + 1;
       this.#helpers.push(flight.join(start, request, true));
+      this.#sent.add(flight);
       flight.answer.then(
         ({ learnt }) => {
           // Also where S3 takes no notice of Range: then all would bring the same.
-          if (learnt?.span?.start !== start) this.end();
+          if (learnt?.span?.start !== start) this.#giveUp();
         },
-        () => this.end(),
+        () => this.#giveUp(),
       );
     }
   }
@@ -219,7 +224,7 @@ export class ParallelFill {
     const helped = this.#helpers.reduce((sum, helper) => sum + broughtBy(helper), this.#brought);
     const total = helped + (this.#first?.position ?? position) - position;
     this.#judged = true;
-    if (total / (now - at) < WORTH * rate) this.end();
+    if (total / (now - at) < WORTH * rate) this.#giveUp();
   }
 }
 

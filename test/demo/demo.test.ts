@@ -16,7 +16,8 @@ describe('cistern demo', () => {
     const [out, [code]] = await Promise.all([text(child.stdout), once(child, 'exit')]);
     expect(code).toBe(0);
     const line = (start: string) => out.split('\n').filter(candidate => candidate.trim().startsWith(start));
-    expect(line('64.0 MiB object, first read')[0]).toMatch(/MISS +1 GET \(64\.0 MiB\)$/);
+    // Once in all, over several connections where one is slow.
+    expect(line('64.0 MiB object, first read')[0]).toMatch(/MISS +\d GET \(6[4-9]\.\d MiB\)$/);
     expect(line('the same, again')).toEqual([
       expect.stringMatching(/HIT +nothing$/),
       expect.stringMatching(/200 × HIT +nothing$/),
