@@ -70,7 +70,6 @@ export class Flight {
   #exchange: UpstreamExchange;
   #settle!: { resolve: (answer: FlightAnswer) => void; reject: (error: Error) => void };
   #answered = false;
-  #status = 0;
   #window: Window | undefined;
   #keeping: Keeping | undefined;
   #state: 'running' | 'done' | 'failed' = 'running';
@@ -115,11 +114,6 @@ export class Flight {
   /** S3 answered with something else than bytes of a version that is kept. */
   get refused(): boolean {
     return this.#answered && this.span === undefined;
-  }
-
-  /** S3's status; 0 before its answer. */
-  get status(): number {
-    return this.#status;
   }
 
   /** Next byte to arrive. */
@@ -214,17 +208,7 @@ export class Flight {
 
   /** For FlightReader: it moved on, so that more may be wanted. */
   moved(): void {
-    if (this.#paused) this.#pace();
-  }
-
-  /** Its readers look again at what to do. */
-  nudge(): void {
-    this.#wakeAll();
-  }
-
-  /** Lets go of what nobody needs soon. */
-  shrink(): void {
-    this.#trim();
+    this.#pace();
   }
 
   #isLifeline(): boolean {
@@ -237,7 +221,6 @@ export class Flight {
     const { expect, checksumMode, partNumber, store, request } = this.#options;
     let learnt = request.method === 'GET' ? learn(status, headers, { checksumMode, partNumber }) : undefined;
     if (expect && learnt && !isWhat(expect, learnt)) learnt = undefined;
-    this.#status = status;
     this.span = learnt?.span;
     this.#startedAt = performance.now();
     // Who joined before could not know where it begins.
@@ -253,7 +236,7 @@ export class Flight {
     this.head = this.#keeping?.head;
     this.#answered = true;
     this.#settle.resolve({ status, statusText, headers, learnt });
-    this.#wakeAll();
+    this.nudge();
   }
 
   #keep(learnt: Learnt): Keeping {
@@ -268,7 +251,7 @@ export class Flight {
       settings,
       urgent: () => this.#hasWaiting(),
       onChange: () => {
-        this.#wakeAll();
+        this.nudge();
         this.#pace();
       },
     });
@@ -294,8 +277,8 @@ export class Flight {
     if (!window) return;
     if (this.#options.store.pool.tight) this.#options.onTight();
     window.append(chunk);
-    this.#trim();
-    this.#wakeAll();
+    this.shrink();
+    this.nudge();
   }
 
   /** Where others take over, when the next `count` bytes reach that place and they are there to do so. */
@@ -319,7 +302,7 @@ export class Flight {
   #done(): void {
     this.#state = 'done';
     if (!this.#heldUp && this.span) this.#options.onRate(this.position - this.span.start, this.age);
-    this.#wakeAll();
+    this.nudge();
     void this.#close();
   }
 
@@ -339,7 +322,7 @@ export class Flight {
       this.#answered = true;
       this.#settle.reject(error);
     }
-    this.#wakeAll();
+    this.nudge();
     void this.#close();
   }
 
@@ -388,7 +371,7 @@ export class Flight {
     this.#window?.close();
     if (this.#window) await this.#keeping?.end(this.#state === 'done', this.#window);
     this.#over = true;
-    this.#wakeAll();
+    this.nudge();
     if (this.#readers.size === 0) this.#window?.clear();
     this.#options.onEnd(this);
   }
@@ -397,7 +380,8 @@ export class Flight {
     return { window, readers: this.#readers, filling: this.filling, tight: this.#options.store.pool.tight };
   }
 
-  #trim(): void {
+  /** Lets go of what nobody needs soon. */
+  shrink(): void {
     if (this.#window) this.#window.trim(keepFrom(this.#paced(this.#window)));
   }
 
@@ -417,7 +401,8 @@ export class Flight {
     return false;
   }
 
-  #wakeAll(): void {
+  /** Its readers look again at what to do. */
+  nudge(): void {
     for (const reader of this.#readers) reader.wake();
   }
 }

@@ -8,8 +8,8 @@ import { Trust, type TrustOptions } from './trust.ts';
 import type { ReadRequest } from './types.ts';
 
 export interface ReaderOptions extends TrustOptions, FetchesOptions {
-  /** Gives an error that Cistern makes, as S3-style XML. */
   readonly parallelFill: Pick<ParallelFillsOptions, 'connections' | 'minObjectSize'>;
+  /** Gives an error that Cistern makes, as S3-style XML. */
   readonly fail: (request: ReadRequest, error: CisternError) => void;
 }
 

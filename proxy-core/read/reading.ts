@@ -283,12 +283,10 @@ export class Reading {
     const question = questionFor(upstream.headers, facts, signature, kind.method, head);
     const asked = { ...upstream, headers: question.headers };
     if (kind.method === 'HEAD') return this.#askHead(asked, { head, question, wanted });
-    if (question.how === 'as_it_came') {
-      return this.#fetchAlone();
-    }
+    if (question.how === 'as_it_came') return this.#fetchAlone();
     const { span } = wanted;
     if (span) {
-      await this.#store.list(this.#entry, span);
+      await this.#onDisk(this.#store.list(this.#entry, span));
       const missing = this.#fetches.firstMissing(this.#entry, head, this.#epoch, span);
       if (missing !== undefined && this.#fetches.replaysRange(request)) return this.#fetchPlain();
       if (missing !== undefined && missing - span.start < SMALL)

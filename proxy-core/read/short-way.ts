@@ -74,7 +74,7 @@ function begin(res: ServerResponse, status: number, headers: string[], note: Not
 /**
  * Header and body in one write. Node corks the socket at the first write and uncorks it in the next tick, with an empty
  * chunk of `end` behind, which makes a second buffer of every answer. Uncorked here, all is with the kernel before `end`
- * is called, and `end` has nothing left to write: a tenth less CPU for 1 KiB.
+ * is called, and `end` has nothing left to write.
  */
 function send(res: ServerResponse, cells: readonly Cell[], from: number, length: number): void {
   const first = cells[0]!.bytes.subarray(from, from + length);

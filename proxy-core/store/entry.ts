@@ -40,7 +40,7 @@ export class ObjectEntry {
 
   /**
    * Prefix of the RAM tier's keys for the current version of this object, because two objects may share an ETag. A number of
-   * this process rather than their names: each look into the tier would walk 130 characters, a seventh of our work for a hit.
+   * this process rather than their names, which are 130 characters that each look into the tier would walk.
    */
   get blockKey(): string {
     return this.#blockKey;
