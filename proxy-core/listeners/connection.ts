@@ -19,8 +19,12 @@ export class Connection {
   /** The latest request and its answer, while it is not finished. */
   req: IncomingMessage | undefined;
   res: ServerResponse | undefined;
+  /** Ways to take in the requests that came before the answer to the latest was through, in their order. */
+  readonly pipelined: (() => void)[] = [];
   /** The parser gave up on it. */
   broken = false;
+  /** Where the next request begins is not certain: none is taken any more. */
+  last = false;
   /** Carries a tunnel, which has its own limits. */
   tunnel = false;
   #since: number;
@@ -33,6 +37,15 @@ export class Connection {
     this.socket = socket;
     this.surplus = surplus;
     this.#since = now;
+  }
+
+  /** The latest answer is through. What is refused at once doesn't keep the next one waiting. */
+  takeNext(): void {
+    while (!this.res && !this.socket.destroyed) {
+      const take = this.pipelined.shift();
+      if (!take) return;
+      take();
+    }
   }
 
   /** Whether the client kept Cistern waiting for too long. */

@@ -81,6 +81,8 @@ class HttpForwardProxy implements ForwardProxy {
     // Node drops header lines above a number without a word; the size limit is the one that refuses.
     this.server.maxHeadersCount = 0;
     this.server.timeout = 0;
+    // A client that ends its side after the request still wants the answer; one that has gone is noticed by the first write.
+    (this.server as Server & { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;
     const closed = (res: ServerResponse) => this.#responseClosed(res);
     function onResponseClose(this: ServerResponse): void {
       closed(this);
@@ -149,12 +151,10 @@ class HttpForwardProxy implements ForwardProxy {
     onClose: (this: ServerResponse) => void,
   ): void {
     const connection = (req.socket as Tracked)[STATE]!;
-    const { res: before } = connection;
-    if (before) {
+    if (connection.last) return;
+    if (connection.res) {
       // Pipelined: one after the other, so that a read behind a write sees what was written (RFC 9112 section 9.3.2).
-      before.once('close', () => {
-        if (!req.socket.destroyed) this.#take(req, res, expectsContinue, onClose);
-      });
+      connection.pipelined.push(() => this.#take(req, res, expectsContinue, onClose));
       return;
     }
     const method = req.method!;
@@ -164,6 +164,7 @@ class HttpForwardProxy implements ForwardProxy {
       // A head that can be read in two ways says nothing sure about where the next one begins.
       res.shouldKeepAlive = false;
       connection.broken = true;
+      connection.last = true;
       this.#refuse(res, found);
       return;
     }
@@ -205,6 +206,7 @@ class HttpForwardProxy implements ForwardProxy {
     connection.req = undefined;
     connection.res = undefined;
     if (this.#stopping) connection.socket.destroySoon();
+    else connection.takeNext();
   }
 
   #refuse(res: ServerResponse, error: CisternError): void {
