@@ -5,6 +5,7 @@ import type { Flight } from './flight.ts';
 import type { FlightReader } from './flight-reader.ts';
 import type { Flights } from './flights.ts';
 import type { Outlet } from './outlet.ts';
+import { Rescue } from './rescue.ts';
 import type { Note, ReadRequest } from './types.ts';
 
 /** Cells taken from RAM for one write. */
@@ -32,6 +33,8 @@ export interface BodyContext {
   fetchGap(missing: Span): Flight | undefined;
   /** The same for all of the span, whatever is kept of it. */
   fetchAll(span: Span): Flight | undefined;
+  /** Sends the caller's request for this version once more, as it came. Undefined when that can't be, or a gap is asked for so anyway. */
+  fetchOwn(at: number): Flight | undefined;
   /** Told before each piece where the answer is and, where it follows a flight, which. */
   onProgress(at: number, flight?: Flight): void;
 }
@@ -54,6 +57,7 @@ export async function sendBody(context: BodyContext, span: Span, first?: FlightR
   let listedFor = -1;
   let ahead: Promise<Content | undefined> | undefined;
   if (first) at = await follow(context, first, span.end);
+  const rescue = new Rescue(context, first?.flight);
   while (at <= span.end) {
     if (out.gone) break;
     const room = out.room();
@@ -111,9 +115,14 @@ export async function sendBody(context: BodyContext, span: Span, first?: FlightR
     failures = next > at ? 0 : failures + 1;
     at = next;
     if (other && context.passed.has(other)) failures = 0;
-    // What S3 refused to this very request, or failed to do in spite of resumptions, it won't do for another one.
-    if (failures >= TRIES || (failures > 0 && !other && !flight.stopped))
-      throw new BodyLost('the missing bytes could not be had from S3');
+    if (failures < TRIES && (failures === 0 || other || flight.stopped)) continue;
+    // What S3 refused to this very request, or failed to do in spite of resumptions, it won't do for another like it.
+    const rescued = await rescue.from(flight, at);
+    if (rescued === 'again') continue;
+    const reached = rescued ? await follow(context, rescued.join(at, request), span.end, true) : at;
+    if (reached === at) throw new BodyLost('the missing bytes could not be had from S3');
+    failures = 0;
+    at = reached;
   }
   forget(ahead);
   out.end();
@@ -158,8 +167,8 @@ function fromRam({ store, entry, head, out, note }: BodyContext, at: number, end
   return length;
 }
 
-/** Streams from a flight for as long as it has what is next; returns the next byte wanted. */
-async function follow(context: BodyContext, reader: FlightReader, end: number): Promise<number> {
+/** Streams from a flight for as long as it has what is next; returns the next byte wanted. `patient`: there is no other. */
+async function follow(context: BodyContext, reader: FlightReader, end: number, patient = false): Promise<number> {
   const { out, store, entry, head } = context;
   const { flight } = reader;
   const unwatch = out.onGone(() => reader.wake());
@@ -178,7 +187,7 @@ async function follow(context: BodyContext, reader: FlightReader, end: number): 
         if (store.firstGap(entry, head, { start: at, end: at }) === undefined) break;
         await reader.wait();
       } else if (found === 'wait') {
-        if (at === flight.position) await reader.wait();
+        if (patient || at === flight.position) await reader.wait();
         else if (!(await comesSoon(reader))) {
           context.passed.add(flight);
           break;

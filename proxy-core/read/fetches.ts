@@ -44,10 +44,17 @@ export class Fetches {
    * asked for, the caller's whole range around them. Undefined when the signature has ended (design section 3, rule 9).
    */
   gap(request: ReadRequest, entry: ObjectEntry, head: Head, epoch: string, missing: Span): Flight | undefined {
-    const asked = this.#forGap(request, entry, head, missing);
-    if (!asked) return undefined;
-    this.#options.onS3Request();
-    return this.flights.start(this.#flight(request, asked.upstream, entry, epoch, { head, span: asked.span }));
+    return this.#bytes(request, entry, head, epoch, this.#forGap(request, entry, head, missing));
+  }
+
+  /**
+   * All that the caller asked for of a known version, by its request as it came. Undefined when its signature has ended,
+   * or where that is what `gap` asks for.
+   */
+  own(request: ReadRequest, entry: ObjectEntry, head: Head, epoch: string, at: number): Flight | undefined {
+    if (this.replaysRange(request)) return undefined;
+    const asked = this.#forGap(request, entry, head, { start: at, end: at }, true);
+    return this.#bytes(request, entry, head, epoch, asked);
   }
 
   /** S3 is asked with `asked`; what to do with a body is decided when its head is in. */
@@ -92,17 +99,30 @@ export class Fetches {
     return kind.partNumber !== undefined || isSigned(signature, 'range');
   }
 
+  #bytes(
+    request: ReadRequest,
+    entry: ObjectEntry,
+    head: Head,
+    epoch: string,
+    asked: { upstream: UpstreamRequest; span: Span } | undefined,
+  ): Flight | undefined {
+    if (!asked) return undefined;
+    this.#options.onS3Request();
+    return this.flights.start(this.#flight(request, asked.upstream, entry, epoch, { head, span: asked.span }));
+  }
+
   #forGap(
     request: ReadRequest,
     entry: ObjectEntry,
     head: Head,
     { start, end }: Span,
+    asItCame = this.replaysRange(request),
   ): { upstream: UpstreamRequest; span: Span } | undefined {
     const { signature, upstream, facts, kind } = request;
     if (signature.expiresAt !== undefined && Date.now() > signature.expiresAt) return undefined;
     let { headers } = upstream;
     let span: Span = { start, end };
-    if (this.replaysRange(request)) {
+    if (asItCame) {
       const wanted = wantedOf(request, head, entry.parts.get(kind.partNumber ?? 0));
       if (!wanted?.span || wanted.span.start > start || wanted.span.end < start) return undefined;
       span = wanted.span;

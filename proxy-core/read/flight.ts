@@ -14,6 +14,9 @@ const NEAR = { bytes: EXTENT, ms: 1000, young: 100 };
 /** Rate assumed of a flight in its first 100 ms, bytes a ms. */
 const LIKELY_RATE = 50_000;
 
+/** Whether others bring what comes next: they do; they may yet, and are asked again an extent farther on; they won't. */
+export type Handover = 'now' | 'later' | 'never';
+
 export interface FlightAnswer {
   readonly status: number;
   readonly statusText: string;
@@ -65,6 +68,8 @@ export class Flight {
   error: Error | undefined;
   /** It ended because nobody read it any more. */
   stopped = false;
+  /** How often S3 has cut it, or failed to begin. */
+  cuts = 0;
   readonly #options: FlightOptions;
   readonly #readers = new Set<FlightReader>();
   #exchange: UpstreamExchange;
@@ -79,7 +84,7 @@ export class Flight {
   #stopAt = Number.POSITIVE_INFINITY;
   /** Where its span ends, for an answer that goes on after it. */
   #limit = Number.POSITIVE_INFINITY;
-  #handOver: { readonly at: number; readonly covered: () => boolean } | undefined;
+  #handOver: { readonly at: number; readonly ready: () => Handover } | undefined;
   readonly #resumption = new Resumption();
   /** What it fills is in the store, or never will be. */
   #over = false;
@@ -105,6 +110,11 @@ export class Flight {
 
   get answered(): boolean {
     return this.#answered;
+  }
+
+  /** It is a caller's request as it came, and not one for bytes of a known version. */
+  get asItCame(): boolean {
+    return this.#options.expect === undefined;
   }
 
   get running(): boolean {
@@ -177,9 +187,9 @@ export class Flight {
     return reader;
   }
 
-  /** Others bring what comes from `at` on, an extent's boundary: there it ends, unless they turn out not to. */
-  handOver(at: number, covered: () => boolean): void {
-    if (at > this.position) this.#handOver = { at, covered };
+  /** Others bring what comes from `at` on, an extent's boundary: when it comes there it ends, if they are `ready`. */
+  handOver(at: number, ready: () => Handover): void {
+    if (at > this.position) this.#handOver = { at, ready };
   }
 
   /** For FlightReader. */
@@ -283,9 +293,11 @@ export class Flight {
 
   /** Where others take over, when the next `count` bytes reach that place and they are there to do so. */
   #endHere(count: number): number {
-    if (!this.#handOver || this.position + count < this.#handOver.at) return Number.POSITIVE_INFINITY;
-    if (this.#handOver.covered()) return this.#handOver.at;
-    this.#handOver = undefined;
+    const place = this.#handOver;
+    if (!place || this.position + count < place.at) return Number.POSITIVE_INFINITY;
+    const ready = place.ready();
+    if (ready === 'now') return place.at;
+    this.#handOver = ready === 'later' ? { ...place, at: place.at + EXTENT } : undefined;
     return Number.POSITIVE_INFINITY;
   }
 
@@ -309,6 +321,7 @@ export class Flight {
   /** The body ended early, or never began. */
   #onCut(error: Error): void {
     if (this.#state !== 'running') return;
+    this.cuts++;
     const { head, span } = this;
     const resumed = head && span && this.#resumption.begin(() => this.#asResumed(head, span), this.#requests());
     if (!resumed) this.#fail(error);

@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks';
 import type { Span } from '../request/index.ts';
 import { EXTENT, type Store } from '../store/index.ts';
 import type { Fetches } from './fetches.ts';
-import type { Flight } from './flight.ts';
+import type { Flight, Handover } from './flight.ts';
 import type { FlightReader } from './flight-reader.ts';
 import type { Source } from './lifeline.ts';
 
@@ -153,7 +153,23 @@ export class ParallelFill {
     const start = (Math.floor(flight.position / EXTENT) + 2) * EXTENT;
     this.#next = start;
     this.#watch = setInterval(() => this.#look(), WATCH_EVERY).unref();
-    flight.handOver(start, () => this.#state === 'helping' && this.#covers(start));
+    flight.handOver(start, () => this.#mayEnd(flight));
+  }
+
+  /** Whether the first one, being where it is, may leave the rest to the helpers. Its own is the one request that S3 is sure to take. */
+  #mayEnd({ position }: Flight): Handover {
+    if (this.#state !== 'helping') return 'never';
+    let begun = false;
+    for (const helper of this.#sent) {
+      if (helper.cuts > 0) {
+        this.#giveUp();
+        return 'never';
+      }
+      begun ||= broughtBy(helper) > 0;
+    }
+    const next = Math.ceil(position / EXTENT) * EXTENT;
+    if (begun && this.#covers(next)) return 'now';
+    return this.#helpers.length > 0 ? 'later' : 'never';
   }
 
   /** A helper that crawls or stalls must not hold up a read that one connection would have brought by now. */
@@ -178,7 +194,7 @@ export class ParallelFill {
     const { fetches, entry, head, epoch, request } = this.#source;
     const reach = Math.min(this.#span.end, at + (this.#connections + 1) * SEGMENT);
     this.#dismiss();
-    while (this.#next <= reach && this.#mayOpen) {
+    while (this.#state === 'helping' && this.#next <= reach && this.#mayOpen) {
       const end = Math.min(this.#span.end, this.#next + SEGMENT - 1);
       const start = fetches.firstMissing(entry, head, epoch, { start: this.#next, end });
       if (start === undefined) {
@@ -205,12 +221,16 @@ export class ParallelFill {
 
   /** Helpers that are through. */
   #dismiss(): void {
+    let failed = false;
     for (const helper of this.#helpers) {
-      if (helper.flight.running) continue;
-      this.#brought += broughtBy(helper);
+      const { flight } = helper;
+      if (flight.running) continue;
+      this.#brought += broughtBy(flight);
       helper.leave();
+      if (flight.error && !flight.stopped) failed = true;
     }
     this.#helpers = this.#helpers.filter(({ flight }) => flight.running);
+    if (failed) this.#giveUp();
   }
 
   get #mayOpen(): boolean {
@@ -221,7 +241,7 @@ export class ParallelFill {
   #judge(now: number): void {
     const { at, position, rate } = this.#begun;
     if (now - at < JUDGE_AFTER || this.#judged) return;
-    const helped = this.#helpers.reduce((sum, helper) => sum + broughtBy(helper), this.#brought);
+    const helped = this.#helpers.reduce((sum, { flight }) => sum + broughtBy(flight), this.#brought);
     const total = helped + (this.#first?.position ?? position) - position;
     this.#judged = true;
     if (total / (now - at) < WORTH * rate) this.#giveUp();
@@ -229,6 +249,6 @@ export class ParallelFill {
 }
 
 /** Bytes. */
-function broughtBy({ flight }: FlightReader): number {
-  return Math.max(0, flight.position - (flight.span?.start ?? flight.position));
+function broughtBy({ position, span }: Flight): number {
+  return Math.max(0, position - (span?.start ?? position));
 }

@@ -158,6 +158,7 @@ export class Reading {
           disk: this.#disk,
           passed,
           fetchGap: missing => this.#gap(head, missing),
+          fetchOwn: at => this.#watched(head, this.#fetches.own(request, this.#entry, head, this.#epoch, at)),
           fetchAll: all => this.#watched(head, this.#fetches.gap(request, this.#entry, head, this.#epoch, all)),
           onProgress: (at, flight) => {
             lifeline.at = at;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { generatedBody, type Match, type Reply, type RequestRecord } from '../origin/index.ts';
+import { type Fault, generatedBody, type Match, type Reply, type RequestRecord } from '../origin/index.ts';
 import { type Answer, type Ask, bytesOf, collect, eventually, MIB, type Place, startPlace } from './helpers.ts';
 
 const HOUR = 3_600_000;
@@ -124,6 +124,67 @@ describe('when the helpers are refused', () => {
     expect(refused.hits).toBeLessThanOrEqual(40);
     origin.faults.clear();
     await eventually(async () => (await place.count(() => place.get())).bodies === 0);
+  });
+});
+
+/** Helpers that are sent out when the first connection has been closed. */
+function afterFirst({ origin }: Place): Match {
+  return { when: record => ofHelper(record) && origin.requestsFor('k')[0]?.state !== 'running' };
+}
+
+/** Cut before their first byte, with whatever they are sent for again. */
+const CUT = { cutAfter: 0 };
+
+describe('where S3 cuts every request for a range, but not the plain one', () => {
+  it('from the start, the first connection goes on to the end', async () => {
+    const place = await placeWith();
+    const { origin } = place;
+    const cut = origin.faults.on(HELPERS, CUT);
+    throttled(place);
+    expectWhole(await place.get());
+    expect(cut.hits).toBeGreaterThan(0);
+    expect(cut.hits).toBeLessThanOrEqual(20);
+    const [own] = origin.requestsFor('k');
+    expect(own?.state).toBe('done');
+  });
+
+  it('after some bytes each time, the first connection goes on to the end', async () => {
+    const place = await placeWith();
+    place.origin.faults.on(HELPERS, { cutAfter: 100_000 });
+    throttled(place);
+    expectWhole(await place.get());
+    expect(place.origin.requestsFor('k')[0]?.state).toBe('done');
+  });
+
+  it.each<[string, Fault]>([
+    ['cut', CUT],
+    ['refused with 403', { status: 403 }],
+    ['answered 503', { status: 503 }],
+    ['dropped', { drop: true }],
+  ])('only when the first one has ended (%s), the rest comes by the client’s own request', async (_, fault) => {
+    const place = await placeWith({ connections: 3 });
+    const { origin } = place;
+    const bad = origin.faults.on(afterFirst(place), fault);
+    throttled(place);
+    expectWhole(await place.get());
+    expect(bad.hits).toBeGreaterThan(0);
+    expect(bad.hits).toBeLessThanOrEqual(20);
+    const plain = origin.requestsFor('k').filter(record => !ofHelper(record));
+    expect(plain).toHaveLength(2);
+    expect(plain[1]?.headers['if-match']).toBe(origin.object('data', 'k')!.etag);
+    expect(plain[1]?.headers.authorization).toBe(plain[0]?.headers.authorization);
+    origin.faults.clear();
+    await eventually(async () => (await place.count(() => place.get())).bodies === 0);
+  });
+
+  it('and for a while answers 503, the read waits a little and goes on', async () => {
+    const place = await placeWith({ connections: 3 });
+    const { origin } = place;
+    const bad = origin.faults.on({ ...afterFirst(place), times: 2 }, { status: 503 });
+    throttled(place);
+    expectWhole(await place.get());
+    expect(bad.hits).toBe(2);
+    expect(origin.requestsFor('k').filter(record => !ofHelper(record))).toHaveLength(1);
   });
 });
 
