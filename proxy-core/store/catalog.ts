@@ -2,21 +2,18 @@ import { LRUCache } from 'lru-cache';
 import type { ObjectAddress } from '../request/index.ts';
 import { DirtyEpochs } from './dirty-epochs.ts';
 import { codeOf, isMissing } from './disk/disk-error.ts';
-import { EXTENT } from './disk/extent-format.ts';
-import type { Extent, ExtentIndex } from './disk/extent-index.ts';
 import { decodeHead, decodePart, encodeHead, encodePart, encodeStamp } from './disk/head-file.ts';
-import { gibOf, parseSpan } from './disk/paths.ts';
 import type { Scratch } from './disk/scratch.ts';
-import { ObjectEntry } from './entry.ts';
+import { LOOK_EVERY, ObjectEntry } from './entry.ts';
+import type { Extents } from './extents.ts';
 import type { Head, Part } from './head.ts';
 
-/** How long what was seen on the volume may be relied on without another look, ms (design sections 6 and 7). */
-const LOOK_EVERY = 1000;
 const EPOCH = /^[0-9a-f]{32}$/;
 
 export interface CatalogOptions {
   readonly cacheDir: string;
   readonly scratch: Scratch;
+  readonly extents: Extents;
   /** Objects whose heads are kept in memory. */
   readonly maxEntries: number;
   /** True when no other process uses the volume, so that what is in memory can't have been overtaken. */
@@ -92,7 +89,7 @@ export class Catalog {
     entry.setHead(head, validatedAt, epoch, entry.inline && old?.version === head.version);
     entry.lookedAt = performance.now();
     this.#entries.set(entry.address.storeKey, entry);
-    if (old && old.version !== head.version) void this.#removeBodies(entry, old);
+    if (old && old.version !== head.version) void this.#options.extents.removeAll(entry, old);
   }
 
   /** Writes the entry's head to disk, with `body` (an extent) behind it where the object is small. */
@@ -101,7 +98,10 @@ export class Catalog {
     const kept = body ?? (entry.inline ? await this.#oldBody(entry, head) : undefined);
     const file = encodeHead(entry.address.storeKey, head, { validatedAt, epoch });
     await this.#options.scratch.publish(entry.paths.head, entry.paths.leaf, kept ? Buffer.concat([file, kept]) : file);
-    if (entry.head?.version === head.version && kept) entry.inline = true;
+    if (entry.head?.version !== head.version || !kept) return;
+    entry.inline = true;
+    // Ranges of it that were read before.
+    this.#options.extents.removeKnown(entry);
   }
 
   /** S3 vouched for the head again. On disk the stamp is overwritten at most once a second, and only where a ttl makes use of it. */
@@ -137,42 +137,12 @@ export class Catalog {
     entry.setHead(undefined, 0, '', false);
     if (!head) return;
     await this.#options.scratch.remove(entry.paths.head).catch(() => {});
-    await this.#removeBodies(entry, head);
+    await this.#options.extents.removeAll(entry, head);
   }
 
   /** The head file's body, which follows its JSON line, or undefined. */
   async inlineBody(entry: ObjectEntry): Promise<Buffer | undefined> {
     return entry.head ? this.#oldBody(entry, entry.head) : undefined;
-  }
-
-  /** Brings the index for `offset` up to date with the directory, unless that was done within the last second. */
-  async list(entry: ObjectEntry, offset: number): Promise<void> {
-    const head = entry.head;
-    if (!head) return;
-    const index = entry.index(offset);
-    const now = performance.now();
-    if (index.listedAt > 0 && (this.#options.alone() || now - index.listedAt < LOOK_EVERY)) return;
-    index.listing ??= this.#list(entry, head, index, offset).finally(() => {
-      index.listing = undefined;
-    });
-    return index.listing;
-  }
-
-  async #list(entry: ObjectEntry, head: Head, index: ExtentIndex, offset: number): Promise<void> {
-    const now = performance.now();
-    const { folder, prefix } = entry.paths.extents(head.version, head.length, gibOf(offset));
-    const names = await this.#options.scratch.volume.readdir(folder).catch(error => {
-      if (isMissing(error)) return [];
-      throw error;
-    });
-    if (entry.head?.version !== head.version) return;
-    const extents: Extent[] = [];
-    for (const name of names) {
-      const span = name.startsWith(prefix) ? parseSpan(name.slice(prefix.length)) : undefined;
-      if (span && span.end < head.length && span.end - span.start < EXTENT)
-        extents.push({ ...span, path: `${folder}/${name}` });
-    }
-    index.replace(extents, now);
   }
 
   async part(entry: ObjectEntry, number: number): Promise<Part | undefined> {
@@ -291,19 +261,6 @@ export class Catalog {
     return file && found && found.head.version === head.version && file.length > found.bodyAt
       ? file.subarray(found.bodyAt)
       : undefined;
-  }
-
-  async #removeBodies(entry: ObjectEntry, old: Head): Promise<void> {
-    const { scratch } = this.#options;
-    if (old.length > EXTENT) {
-      await scratch.removeTree(`${entry.paths.tree}/${old.version}`);
-      await scratch.removeFolder(entry.paths.tree).catch(() => {});
-      return;
-    }
-    const prefix = `${entry.paths.hash}.${old.version}.`;
-    const names = await scratch.volume.readdir(entry.paths.leaf).catch(() => [] as string[]);
-    for (const name of names)
-      if (name.startsWith(prefix)) await scratch.remove(`${entry.paths.leaf}/${name}`).catch(() => {});
   }
 }
 

@@ -1,7 +1,11 @@
 import type { ObjectAddress } from '../request/index.ts';
+import { Claims } from './disk/claims.ts';
 import { ExtentIndex } from './disk/extent-index.ts';
 import { bucketFolder, gibOf, ObjectPaths, objectHash } from './disk/paths.ts';
 import type { Head, Part } from './head.ts';
+
+/** How long what was seen on the volume may be relied on without another look, ms (design sections 6 and 7). */
+export const LOOK_EVERY = 1000;
 
 /** Counts the versions that this process has come to know. */
 let versions = 0;
@@ -29,7 +33,12 @@ export class ObjectEntry {
   /** Counts what this process changed, so that a look at the volume that began earlier does not undo it. */
   revision = 0;
   readonly parts = new Map<number, Part>();
+  /** What of the current version is being written. */
+  claims = new Claims();
+  /** By GiB. */
   readonly #indexes = new Map<number, ExtentIndex>();
+  /** What is being written of versions that were current, by version: one may become current again before that is done. */
+  readonly #earlier = new Map<string, Claims>();
   #blockKey = '';
 
   constructor(cacheDir: string, address: ObjectAddress) {
@@ -49,6 +58,7 @@ export class ObjectEntry {
   /** Makes `head` the current one; extents and parts of another version are forgotten. */
   setHead(head: Head | undefined, validatedAt: number, epoch: string, inline: boolean): void {
     if (head?.version !== this.head?.version) {
+      this.#exchangeClaims(this.head?.version ?? '', head?.version ?? '');
       this.#indexes.clear();
       this.parts.clear();
       this.#blockKey = `${++versions}:`;
@@ -70,8 +80,10 @@ export class ObjectEntry {
     return index;
   }
 
-  /** Indexes built so far, by GiB. */
-  get indexes(): ReadonlyMap<number, ExtentIndex> {
-    return this.#indexes;
+  #exchangeClaims(from: string, to: string): void {
+    this.#earlier.set(from, this.claims);
+    this.claims = this.#earlier.get(to) ?? new Claims();
+    this.#earlier.delete(to);
+    for (const [version, claims] of this.#earlier) if (claims.none) this.#earlier.delete(version);
   }
 }

@@ -1,5 +1,6 @@
 import type { Span } from '../request/index.ts';
 import type { BufferPool, Piece } from './buffer-pool.ts';
+import type { Claim } from './disk/claims.ts';
 import { inWords } from './disk/disk-error.ts';
 import { EXTENT } from './disk/extent-format.ts';
 import type { Extent } from './disk/extent-index.ts';
@@ -12,10 +13,12 @@ export interface FillTarget {
   readonly version: string;
   /** Final path of an extent, and the folder it is in. */
   place(span: Span): { path: string; folder: string };
-  /** The first run of bytes of `span` that is neither on the disk, as far as is known, nor being written. */
-  missing(span: Span): Span | undefined;
-  /** This run is being written from now on. Returns the way to say that it is no longer. */
-  claim(span: Span): () => void;
+  /**
+   * Takes the first run of bytes of `span` that is neither on the disk nor being written: nobody else writes it until
+   * it is let go of. Undefined when there is none, or nothing of this version is to be kept any more. Rejects when one
+   * can't see what the disk has.
+   */
+  claim(span: Span): Promise<Claim | undefined>;
   /** An extent has its place. */
   onExtent(extent: Extent): void;
   /** Content as it comes in; a view that is overwritten afterwards. Goes on while the disk is left out. */
@@ -66,7 +69,7 @@ export class Fill {
   #queue: Waiting[] = [];
   #writing: Promise<void> | undefined;
   #extent: ExtentOutput | undefined;
-  #unclaim: (() => void) | undefined;
+  #claim: Claim | undefined;
   /** The extent that the first of the queue belongs to is given up as soon as the disk has let go of it. */
   #dropping = false;
   #compress: boolean | undefined;
@@ -195,17 +198,16 @@ export class Fill {
   /** An extent for the first bytes from `start` on, in its stretch of 8 MiB, that are not on the disk already. */
   async #begin(start: number): Promise<ExtentOutput | undefined> {
     const { span, target, scratch, room } = this.#options;
-    const missing = target.missing({ start, end: Math.min(span.end, (extentOf(start) + 1) * EXTENT - 1) });
-    if (!missing) return undefined;
-    const unclaim = target.claim(missing);
+    const claim = await target.claim({ start, end: Math.min(span.end, (extentOf(start) + 1) * EXTENT - 1) });
+    if (!claim) return undefined;
     const compress = this.#compress === true;
     const place = (extent: Span) => target.place(extent);
     try {
-      const extent = await ExtentOutput.begin({ scratch, room, binding: target, compress, place }, missing);
-      this.#unclaim = unclaim;
+      const extent = await ExtentOutput.begin({ scratch, room, binding: target, compress, place }, claim.span);
+      this.#claim = claim;
       return extent;
     } catch (error) {
-      unclaim();
+      claim.letGo();
       throw error;
     }
   }
@@ -272,8 +274,8 @@ export class Fill {
 
   #letGo(): void {
     this.#extent = undefined;
-    this.#unclaim?.();
-    this.#unclaim = undefined;
+    this.#claim?.letGo();
+    this.#claim = undefined;
   }
 
   #calm(): void {

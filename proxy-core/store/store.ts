@@ -17,6 +17,7 @@ import { type FileModes, Scratch } from './disk/scratch.ts';
 import { Trouble } from './disk/trouble.ts';
 import { Volume } from './disk/volume.ts';
 import type { ObjectEntry } from './entry.ts';
+import { Extents } from './extents.ts';
 import { Fill, type FillOptions } from './fill.ts';
 import { Gaps } from './gaps.ts';
 import type { Head, Stamp } from './head.ts';
@@ -67,6 +68,7 @@ export class Store {
   readonly #blocks: Blocks;
   readonly #gaps: Gaps;
   readonly #scratch: Scratch;
+  readonly #extents: Extents;
   readonly #files: OpenFiles;
   readonly #instance: Instance;
   readonly #folder: CacheFolder;
@@ -122,11 +124,14 @@ export class Store {
       modes,
       onBytes: bytes => this.capacity.add(bytes),
     });
+    const alone = () => this.#instance.alone;
+    this.#extents = new Extents({ scratch: this.#scratch, alone });
     this.catalog = new Catalog({
       cacheDir: options.cacheDir,
       scratch: this.#scratch,
+      extents: this.#extents,
       maxEntries: options.maxHeads,
-      alone: () => this.#instance.alone,
+      alone,
       onCorrupt: () => options.counters.disk_corrupt++,
       onUnread: error => this.#trouble.reading(error),
       onProblem: message => options.onProblem('epochs', message),
@@ -181,7 +186,7 @@ export class Store {
   async list(entry: ObjectEntry, span: Span): Promise<void> {
     for (let gib = gibOf(span.start); gib <= gibOf(span.end); gib++) {
       try {
-        await this.catalog.list(entry, Math.max(span.start, gib * 2 ** 30));
+        await this.#extents.list(entry, Math.max(span.start, gib * 2 ** 30));
       } catch (error) {
         this.#trouble.reading(error as Error);
         return;
@@ -238,12 +243,8 @@ export class Store {
           path: entry.paths.extent(head.version, head.length, extent),
           folder: entry.paths.extents(head.version, head.length, gibOf(extent.start)).folder,
         }),
-        missing: wanted =>
-          entry.head?.version === head.version ? entry.index(wanted.start).missing(wanted) : undefined,
-        claim: wanted => entry.index(wanted.start).claim(wanted),
-        onExtent: extent => {
-          if (entry.head?.version === head.version) entry.index(extent.start).add(extent);
-        },
+        claim: wanted => this.#extents.claim(entry, head, wanted),
+        onExtent: extent => this.#extents.add(entry, head, extent),
         onContent: options.ram
           ? (start, content) => {
               if (entry.head?.version === head.version)
@@ -355,8 +356,9 @@ export class Store {
   }
 
   #failedRead(entry: ObjectEntry, extent: Extent, error: Error): void {
-    entry.index(extent.start).remove(extent.path);
     this.#files.forget(extent.path);
+    // Another reader has found out before, and the place may have been taken by a good one since.
+    if (!entry.index(extent.start).remove(extent)) return;
     if (error instanceof DamagedExtent) {
       this.#options.counters.disk_corrupt++;
       void this.#scratch.remove(extent.path).catch(() => {});

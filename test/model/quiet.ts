@@ -1,5 +1,7 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { decodeExtent } from '../../proxy-core/store/disk/extent-memory.ts';
+import { decodeHead } from '../../proxy-core/store/disk/head-file.ts';
 import { filesUnder } from './harm.ts';
 import { openFiles } from './open-files.ts';
 import type { Place } from './places.ts';
@@ -65,23 +67,57 @@ export async function ownerless(cacheDir: string): Promise<string[]> {
   return folders.filter(name => !instances.has(`${name}.json`));
 }
 
-/** Extents of one version that share bytes: one process stores every byte once, in whatever order it was asked for. */
+interface Kept {
+  readonly start: number;
+  readonly end: number;
+  readonly name: string;
+}
+
+/** What of one version is there twice: one process stores every byte once, in whatever order it was asked for. */
 export async function overlaps(cacheDir: string): Promise<string[]> {
-  const spans = new Map<string, { start: number; end: number; name: string }[]>();
+  const versions = new Map<string, Kept[]>();
   for (const file of await filesUnder(join(cacheDir, 'buckets'))) {
-    const found = /^(.*?)(\d+)-(\d+)$/.exec(basename(file));
+    const found = extentIn(file) ?? (file.endsWith('.head') ? await bodyIn(file) : undefined);
     if (!found) continue;
-    const version = `${file.slice(0, -basename(file).length)}${found[1]}`;
-    const known = spans.get(version) ?? [];
-    known.push({ start: Number(found[2]), end: Number(found[3]), name: file.slice(cacheDir.length) });
-    spans.set(version, known);
+    const { version, start, end } = found;
+    versions.set(version, [...(versions.get(version) ?? []), { start, end, name: file.slice(cacheDir.length) }]);
   }
-  return [...spans.values()].flatMap(extents => {
-    extents.sort((a, b) => a.start - b.start || a.end - b.end);
-    return extents.flatMap((extent, i) =>
-      i > 0 && extents[i - 1]!.end >= extent.start ? [`stored twice: ${extents[i - 1]!.name} and ${extent.name}`] : [],
+  return [...versions.values()].flatMap(kept => {
+    kept.sort((a, b) => a.start - b.start || a.end - b.end);
+    return kept.flatMap((one, i) =>
+      i > 0 && kept[i - 1]!.end >= one.start ? [`stored twice: ${kept[i - 1]!.name} and ${one.name}`] : [],
     );
   });
+}
+
+/** `<hash>.<version>.<start>-<end>` or `<hash>.d/<version>/<GiB>/<start>-<end>` */
+function extentIn(file: string): { version: string; start: number; end: number } | undefined {
+  const found = /^(.*)[./]([0-9a-f]{32})(?:\.|\/\d+\/)(\d+)-(\d+)$/.exec(file);
+  if (!found) return undefined;
+  const [, object, version, start, end] = found;
+  return { version: `${object!.replace(/\.d$/, '')} ${version}`, start: Number(start), end: Number(end) };
+}
+
+/** The body behind a head, unless it is damaged: then its bytes are not kept there. */
+async function bodyIn(file: string): Promise<{ version: string; start: number; end: number } | undefined> {
+  const content = await readFile(file).catch(() => undefined);
+  const key = content && keyIn(content.toString('latin1'));
+  const head = key && decodeHead(key, content);
+  if (!head || head.bodyAt === content.length) return undefined;
+  const { version, length } = head.head;
+  const hash = basename(file, '.head');
+  const whole = { start: 0, end: length - 1 };
+  const body = await decodeExtent(content.subarray(head.bodyAt), { hash, version }, whole);
+  return body && { version: `${file.slice(0, -'.head'.length)} ${version}`, ...whole };
+}
+
+/** The store key that a head names; undefined where it is damaged. */
+function keyIn(head: string): string | undefined {
+  try {
+    return (JSON.parse(/^[0-9a-f]{16} (.*)$/m.exec(head)?.[1] ?? '') as { key: string }).key;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The value once it is what it should be, or what it still was in the end. */

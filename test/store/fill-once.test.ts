@@ -1,14 +1,16 @@
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import fc from 'fast-check';
-import { expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { Span } from '../../proxy-core/request/index.ts';
-import { EXTENT, PIECE, UNIT } from '../../proxy-core/store/index.ts';
+import { EXTENT, PIECE, type Store, UNIT } from '../../proxy-core/store/index.ts';
 import {
   afterTest,
   beginObject,
   extentsIn,
+  filesIn,
   halfWrittenIn,
   headOf,
+  holdWrites,
   noise,
   openStore,
   prose,
@@ -105,4 +107,164 @@ it('a fetch of what is on disk already writes nothing', async () => {
     write.mockClear();
     create.mockClear();
   }
+});
+
+const other = headOf(LENGTH, '"other"');
+const whole = { start: 0, end: LENGTH - 1 };
+/** Begins where no extent of `whole` does. */
+const shifted = { start: 3 * UNIT, end: LENGTH - 1 };
+const stampOf = (store: Store) => ({ validatedAt: store.now(), epoch: '' });
+
+function expectStoredOnce(folder: string): void {
+  const spans = spansIn(folder);
+  for (const [i, { start }] of spans.entries()) expect(start).toBeGreaterThan(spans[i - 1]?.end ?? -1);
+}
+
+it('what is being written when another version comes is not written again when the first one is back', async () => {
+  const folder = tempFolder();
+  const { store } = await openStore(folder);
+  const entry = await beginObject(store, head);
+  const writes = holdWrites(store);
+  const first = startFill(store, entry, head, { span: whole });
+  await first.send(contents.noise.subarray(0, 3 * PIECE));
+  await until(() => writes.waiting.length > 0);
+  store.adopt(entry, other, stampOf(store));
+  store.adopt(entry, head, stampOf(store));
+  const second = startFill(store, entry, head, { span: shifted });
+  await second.send(contents.noise.subarray(shifted.start, shifted.start + 3 * PIECE));
+  writes.end();
+  await first.send(contents.noise.subarray(3 * PIECE));
+  await second.send(contents.noise.subarray(shifted.start + 3 * PIECE));
+  await Promise.all([first.end(), second.end()]);
+  expect(merged(spansIn(folder))).toEqual([whole]);
+  expectStoredOnce(folder);
+  expect((await readBack(store, entry, head, 0, LENGTH - 1)).equals(contents.noise)).toBe(true);
+});
+
+it.each([
+  ['another one', other],
+  ['none', undefined],
+])('an extent that is finished when the version is no longer the object’s, but %s, goes', async (_, next) => {
+  const folder = tempFolder();
+  const { store } = await openStore(folder);
+  const entry = await beginObject(store, head);
+  const writes = holdWrites(store);
+  const filling = startFill(store, entry, head);
+  await filling.send(contents.noise.subarray(0, EXTENT));
+  await until(() => writes.waiting.length > 0);
+  if (next) store.adopt(entry, next, stampOf(store));
+  else await store.catalog.drop(entry);
+  const placed = vi.spyOn(store.volume, 'link');
+  afterTest(() => vi.restoreAllMocks());
+  writes.end();
+  await filling.end();
+  expect(placed).toHaveBeenCalled();
+  await until(() => extentsIn(folder).length === 0 && halfWrittenIn(folder).length === 0);
+});
+
+it('a fill looks at what the disk has before it writes, where nobody has looked', async () => {
+  const folder = tempFolder();
+  const before = await openStore(folder);
+  const early = startFill(before.store, await beginObject(before.store, head), head, { span: shifted });
+  await early.send(contents.noise.subarray(shifted.start, EXTENT + UNIT));
+  await early.end();
+  await before.close();
+  const { store } = await openStore(folder);
+  const entry = await beginObject(store, head);
+  const filling = startFill(store, entry, head, { span: whole });
+  await filling.send(contents.noise);
+  await filling.end();
+  expect(merged(spansIn(folder))).toEqual([whole]);
+  expectStoredOnce(folder);
+});
+
+it('a fill that can not see what the disk has writes nothing', async () => {
+  const folder = tempFolder();
+  const { store, problems } = await openStore(folder);
+  const entry = await beginObject(store, head);
+  const denied = Object.assign(new Error('EACCES: permission denied, scandir'), { code: 'EACCES', errno: -13 });
+  vi.spyOn(store.volume, 'readdir').mockRejectedValue(denied);
+  afterTest(() => vi.restoreAllMocks());
+  const filling = startFill(store, entry, head);
+  await filling.send(contents.noise.subarray(0, EXTENT));
+  await filling.end();
+  expect([extentsIn(folder), problems.get('fill')]).toEqual([[], expect.stringContaining('EACCES')]);
+});
+
+describe('a small object', () => {
+  const small = headOf(50_000);
+  const body = noise(small.length);
+  const range = { start: 100, end: 19_999 };
+  const keepWhole = (store: Store, entry: Awaited<ReturnType<typeof beginObject>>) =>
+    store.keepSmall(entry, small, stampOf(store), body, { ram: false, compress: false });
+
+  it('is in its head’s file alone once it is whole: ranges that were kept before go', async () => {
+    const folder = tempFolder();
+    const { store } = await openStore(folder);
+    const entry = await beginObject(store, small);
+    const filling = startFill(store, entry, small, { span: range });
+    await filling.send(body.subarray(range.start, range.end + 1));
+    await filling.end();
+    expect(spansIn(folder)).toEqual([range]);
+    await keepWhole(store, entry);
+    await until(() => extentsIn(folder).length === 0);
+    expect((await readBack(store, entry, small, 0, small.length - 1)).equals(body)).toBe(true);
+  });
+
+  it('is in its head’s file alone, also where a range of it arrives while that is written, or after', async () => {
+    const folder = tempFolder();
+    const { store } = await openStore(folder);
+    const entry = await beginObject(store, small);
+    const writes = holdWrites(store);
+    const during = startFill(store, entry, small, { span: range });
+    await during.send(body.subarray(range.start, range.end + 1));
+    const ended = during.end();
+    await until(() => writes.waiting.length > 0);
+    await keepWhole(store, entry);
+    writes.end();
+    await ended;
+    const after = startFill(store, entry, small, { span: range });
+    await after.send(body.subarray(range.start, range.end + 1));
+    await after.end();
+    await until(() => extentsIn(folder).length === 0 && halfWrittenIn(folder).length === 0);
+    expect((await readBack(store, entry, small, 0, small.length - 1)).equals(body)).toBe(true);
+  });
+});
+
+it('a reader that finds out late that an extent is damaged leaves the new one in its place', async () => {
+  const folder = tempFolder();
+  const { store, counters } = await openStore(folder);
+  const entry = await beginObject(store, head);
+  const fill = async () => {
+    const filling = startFill(store, entry, head);
+    await filling.send(contents.noise);
+    await filling.end();
+  };
+  await fill();
+  await readBack(store, entry, head, EXTENT, EXTENT);
+  const [path] = filesIn(folder).filter(name => name.endsWith(`${EXTENT}-${2 * EXTENT - 1}`));
+  const content = readFileSync(path!);
+  content[5 * UNIT]! ^= 1;
+  writeFileSync(path!, content);
+  const span = { start: EXTENT, end: EXTENT + 9 * UNIT };
+  const read = () => store.read(entry, head, span, { ram: false });
+  const real = store.volume.read.bind(store.volume);
+  let late: () => void = () => {};
+  const hold = vi.spyOn(store.volume, 'read').mockImplementationOnce(async (...args) => {
+    const got = await real(...args);
+    await new Promise<void>(resolve => {
+      late = resolve;
+    });
+    return got;
+  });
+  afterTest(() => hold.mockRestore());
+  const first = read();
+  await until(() => hold.mock.calls.length > 0);
+  expect(await read()).toBeUndefined();
+  await until(() => !extentsIn(folder).includes(`${EXTENT}-${2 * EXTENT - 1}`));
+  await fill();
+  late();
+  expect(await first).toBeUndefined();
+  expect(counters.disk_corrupt).toBe(1);
+  expect((await readBack(store, entry, head, 0, LENGTH - 1)).equals(contents.noise)).toBe(true);
 });

@@ -1,4 +1,5 @@
 import type { Span } from '../../request/index.ts';
+import type { Claims } from './claims.ts';
 
 export interface Extent extends Span {
   readonly path: string;
@@ -9,8 +10,6 @@ export class ExtentIndex {
   #extents: Extent[] = [];
   /** Added since the last look, and when: a look that began earlier has not seen them. */
   #added: { extent: Extent; at: number }[] = [];
-  /** Runs that are being written: who comes later leaves them out, so that no byte is stored twice. */
-  readonly #claims = new Set<Span>();
   /** Monotonic time of the last look at the directory, ms. */
   listedAt = Number.NEGATIVE_INFINITY;
   /** A look at the directory that is under way, which all who want one share. */
@@ -19,7 +18,10 @@ export class ExtentIndex {
   /** Replaces what is known by what the directory held at `listedAt`. */
   replace(extents: Extent[], listedAt: number): void {
     const since = this.#added.filter(({ at }) => at >= listedAt);
-    this.#extents = extents.sort((a, b) => a.start - b.start || b.end - a.end);
+    const known = new Map(this.#extents.map(extent => [extent.path, extent]));
+    this.#extents = extents
+      .map(extent => known.get(extent.path) ?? extent)
+      .sort((a, b) => a.start - b.start || b.end - a.end);
     this.#added = [];
     this.listedAt = listedAt;
     for (const { extent } of since) this.add(extent);
@@ -31,9 +33,13 @@ export class ExtentIndex {
     this.#extents.splice(this.#firstAfter(extent.start), 0, extent);
   }
 
-  remove(path: string): void {
-    this.#extents = this.#extents.filter(extent => extent.path !== path);
-    this.#added = this.#added.filter(({ extent }) => extent.path !== path);
+  /** False when it is not known any more: another one may have its place by now. */
+  remove(extent: Extent): boolean {
+    const at = this.#extents.indexOf(extent);
+    if (at < 0) return false;
+    this.#extents.splice(at, 1);
+    this.#added = this.#added.filter(added => added.extent !== extent);
+    return true;
   }
 
   /** The extent that holds `offset` and reaches furthest, if any. */
@@ -53,25 +59,11 @@ export class ExtentIndex {
   }
 
   /** The first run of bytes of `span` that is in no extent and that nobody is writing. */
-  missing({ start, end }: Span): Span | undefined {
-    for (let held = this.#holder(start); held && start <= end; held = this.#holder(start)) start = held.end + 1;
+  missing({ start, end }: Span, claims: Claims): Span | undefined {
+    const holder = () => this.at(start) ?? claims.at(start);
+    for (let held = holder(); held && start <= end; held = holder()) start = held.end + 1;
     if (start > end) return undefined;
-    let next = this.nextStart(start);
-    for (const claim of this.#claims) if (claim.start > start) next = Math.min(next, claim.start);
-    return { start, end: Math.min(end, next - 1) };
-  }
-
-  /** Somebody is going to write this run. Returns the way to say that it is done, or given up. */
-  claim(span: Span): () => void {
-    this.#claims.add(span);
-    return () => this.#claims.delete(span);
-  }
-
-  #holder(at: number): Span | undefined {
-    const extent = this.at(at);
-    if (extent) return extent;
-    for (const claim of this.#claims) if (claim.start <= at && claim.end >= at) return claim;
-    return undefined;
+    return { start, end: Math.min(end, this.nextStart(start) - 1, claims.nextStart(start) - 1) };
   }
 
   get all(): readonly Extent[] {

@@ -26,7 +26,7 @@ describe('the index of extents', () => {
               index.add(taken.extent);
               model.set(taken.extent.path, taken.extent);
             } else if (taken.kind === 'remove') {
-              index.remove(taken.extent.path);
+              for (const known of index.all.filter(({ path }) => path === taken.extent.path)) index.remove(known);
               model.delete(taken.extent.path);
             } else {
               model = new Map(taken.extents.map(found => [found.path, found]));
