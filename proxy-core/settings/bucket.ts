@@ -186,7 +186,14 @@ const notAnswering = (others: number) =>
   `the cache volume does not answer when asked for this file${others > 0 ? `, nor for that of ${others} other buckets` : ''}; until it does, the last good settings stay in force, and a bucket without such is not cached`;
 
 const uncached = (global: ObjectSettings): ObjectSettings =>
-  Object.freeze({ ...global, get_ttl: 0, head_ttl: 0, read_cache_enabled: false, ram_cache_eligible: false });
+  Object.freeze({
+    ...global,
+    get_ttl: 0,
+    head_ttl: 0,
+    read_cache_enabled: false,
+    write_cache_enabled: false,
+    ram_cache_eligible: false,
+  });
 
 const isFolderName = (folder: string) => folder !== '' && folder !== '.' && folder !== '..' && !/[/\\\0]/.test(folder);
 

@@ -5,7 +5,12 @@ import type { Settings } from './schema.ts';
 export interface ObjectSettings {
   readonly get_ttl: number;
   readonly head_ttl: number;
+  /** How long an upload may wait for its first reader before it is among the first to be evicted, ms. */
+  readonly put_ttl: number;
   readonly read_cache_enabled: boolean;
+  readonly write_cache_enabled: boolean;
+  /** Largest object of which a copy is kept while it is uploaded, bytes. */
+  readonly write_cache_max_object_size: number;
   readonly compression_enabled: boolean;
   /** Smallest object that is compressed, bytes; the same for all. */
   readonly compression_threshold: number;
@@ -19,7 +24,10 @@ export function globalObjectSettings({ cache, compression }: Settings): ObjectSe
   return Object.freeze({
     get_ttl: cache.get_ttl,
     head_ttl: cache.head_ttl,
+    put_ttl: cache.put_ttl,
     read_cache_enabled: cache.read_cache_enabled,
+    write_cache_enabled: cache.write_cache_enabled,
+    write_cache_max_object_size: cache.write_cache_max_object_size,
     compression_enabled: compression.enabled,
     compression_threshold: compression.threshold,
     ram_cache_eligible: cache.ram_cache_enabled,

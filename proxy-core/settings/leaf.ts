@@ -96,6 +96,24 @@ export function integer(standard: number, minimum: number, maximum: number, desc
   );
 }
 
+/** A share in percent, fractions included. */
+export function percent(standard: number, description: string): TUnsafe<number> {
+  return make<number>(
+    { type: 'number', minimum: 0, maximum: 100 },
+    {
+      kind: 'value',
+      default: standard,
+      allowed: 'a number from 0 to 100',
+      brief: '0 to 100',
+      read: (raw, text) => {
+        const number = text && typeof raw === 'string' && /^\s*\d+(\.\d+)?\s*$/.test(raw) ? Number(raw) : raw;
+        return typeof number === 'number' ? between(number, 0, 100) : undefined;
+      },
+    },
+    description,
+  );
+}
+
 export function flag(standard: boolean, description: string): TUnsafe<boolean> {
   return make<boolean>(
     { type: 'boolean' },

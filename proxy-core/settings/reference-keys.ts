@@ -12,7 +12,6 @@ export interface ReferenceKey {
 
 const LISTENERS =
   'listeners on 80, 443 and 3129 come in a later version; the forward proxy serves on server.proxy_port';
-const UPLOADS = 'keeping a copy of uploads comes in a later version; uploads pass through to S3';
 const NO_LOCKS = 'processes that share a cache folder need no locks and no consolidation here';
 const NO_SCAN = 'no scan is needed at the start; files are found by name';
 const BACKGROUND = 'the scan in the background paces itself';
@@ -48,11 +47,6 @@ export const REFERENCE_KEYS: ReadonlyMap<string, ReferenceKey> = table({
   'cache.eviction_trigger_percent': EVICTION,
   'cache.eviction_target_percent': EVICTION,
   'cache.eviction_buffer_percent': EVICTION,
-  'cache.put_ttl': UPLOADS,
-  'cache.write_cache_enabled': { why: UPLOADS, silent: [false] },
-  'cache.write_cache_percent': UPLOADS,
-  'cache.write_cache_max_object_size': UPLOADS,
-  'cache.incomplete_upload_ttl': UPLOADS,
   'cache.actively_remove_cached_data': {
     why: 'an object past its ttl is revalidated, and leaves when space is needed',
     silent: [false],

@@ -1,5 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox';
-import { address, choice, duration, endpoint, flag, integer, path, size } from './leaf.ts';
+import { address, choice, duration, endpoint, flag, integer, path, percent, size } from './leaf.ts';
 import { addresses, endpointOverrides, freeSpace, proxyUrl, upstreamOverrides } from './structures.ts';
 
 /**
@@ -78,6 +78,31 @@ const cache = Type.Object(
     ),
     head_ttl: duration('60s', '0s', '3650d', 'The same for HEAD.'),
     read_cache_enabled: flag(true, 'Serve and keep reads. `false`: every read goes to S3 and nothing is kept.'),
+    write_cache_enabled: flag(
+      true,
+      'Keep a copy of what is uploaded, so that its first read needs no body from S3. `false`: uploads only pass through, and make what is cached of the object stale.',
+    ),
+    write_cache_max_object_size: size(
+      '256MiB',
+      '0',
+      'Largest object of which a copy is kept while it is uploaded, in one piece or in parts.',
+    ),
+    write_cache_percent: percent(
+      10,
+      'Share of `max_cache_size` that uploads nobody has read yet, and parts of uploads that still run, may take.',
+    ),
+    put_ttl: duration(
+      '1h',
+      '0s',
+      '3650d',
+      'How long an upload may wait for its first reader. After that, while nobody has read it, it is the first to leave when room is needed.',
+    ),
+    incomplete_upload_ttl: duration(
+      '1d',
+      '1s',
+      '3650d',
+      'How long the kept parts of a multipart upload stay after its last part, when it is neither completed nor aborted.',
+    ),
     authorization: choice(
       'caller',
       ['caller', 'shared'],

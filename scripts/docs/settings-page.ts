@@ -39,7 +39,7 @@ of an S3-compatible store the folder is \`<bucket>@<host>:<port>\`):
   "get_ttl": "5m",
   "prefix_overrides": [
     { "prefix": "reference/", "get_ttl": "7d" },
-    { "prefix": "scratch/", "read_cache_enabled": false }
+    { "prefix": "scratch/", "read_cache_enabled": false, "write_cache_enabled": false }
   ]
 }
 \`\`\`

@@ -36,7 +36,10 @@ const latin1 = (key: string) => Buffer.from(key, 'utf8').toString('latin1');
 const GLOBAL: ObjectSettings = {
   get_ttl: 60_000,
   head_ttl: 60_000,
+  put_ttl: 3_600_000,
   read_cache_enabled: true,
+  write_cache_enabled: true,
+  write_cache_max_object_size: 256 << 20,
   compression_enabled: true,
   compression_threshold: 1024,
   ram_cache_eligible: true,
@@ -110,6 +113,26 @@ describe('the cascade', () => {
     expect(settings.resolve('data', 'a').read_cache_enabled).toBe(true);
     expect(settings.resolve('data', 'no/a').read_cache_enabled).toBe(false);
     expect(settings.resolve('rest', 'a').read_cache_enabled).toBe(false);
+  });
+
+  test('what is kept of uploads follows the same order', async () => {
+    await write('data', {
+      $schema: './bucket.json',
+      put_ttl: '1d',
+      prefix_overrides: [{ prefix: 'raw/', write_cache_enabled: false, write_cache_max_object_size: '1GiB' }],
+    });
+    const settings = make({ write_cache_max_object_size: 5 });
+    await settings.prepare('data');
+    expect(settings.resolve('data', 'a')).toMatchObject({
+      put_ttl: 86_400_000,
+      write_cache_enabled: true,
+      write_cache_max_object_size: 5,
+    });
+    expect(settings.resolve('data', 'raw/a')).toMatchObject({
+      put_ttl: 86_400_000,
+      write_cache_enabled: false,
+      write_cache_max_object_size: 2 ** 30,
+    });
   });
 
   test('no bucket is eligible for a memory tier that is switched off', async () => {
@@ -226,6 +249,7 @@ describe('while it runs', () => {
     [{ prefix_overrides: [{ prefix: 'a', get_ttl: -1 }] }, 'prefix_overrides[0].get_ttl: -1 is not allowed'],
     [{ prefix_overrides: [{ prefix: '/a' }, { prefix: 'a' }] }, 'prefix_overrides[1].prefix: "a" is there twice'],
     [{ write_cache_enabled: 1 }, 'write_cache_enabled: 1 is not allowed'],
+    [{ write_cache_max_object_size: '1 lot' }, 'write_cache_max_object_size: "1 lot" is not allowed'],
     [[], 'the file must hold a JSON object'],
     ['', 'JSON'],
   ])('%j is refused, and without an earlier good file the bucket is not cached', async (content, message) => {
@@ -233,15 +257,12 @@ describe('while it runs', () => {
     const settings = make();
     await settings.prepare('data');
     expect(settings.problems()).toEqual([expect.objectContaining({ message: expect.stringContaining(message) })]);
-    expect(settings.resolve('data', 'a')).toMatchObject({ get_ttl: 0, head_ttl: 0, read_cache_enabled: false });
-  });
-
-  test('settings of uploads are accepted and checked though they have no effect yet', async () => {
-    await write('data', { $schema: './bucket.json', put_ttl: '1d', write_cache_enabled: false });
-    const settings = make();
-    await settings.prepare('data');
-    expect(settings.problems()).toEqual([]);
-    expect(settings.resolve('data', 'a')).toEqual(GLOBAL);
+    expect(settings.resolve('data', 'a')).toMatchObject({
+      get_ttl: 0,
+      head_ttl: 0,
+      read_cache_enabled: false,
+      write_cache_enabled: false,
+    });
   });
 
   test('a look at the disk that takes long holds up the first request only', async () => {

@@ -30,8 +30,8 @@ test.each([
   ['static-assets.json', 'assets/images/a.webp', { get_ttl: 30 * 86_400_000, compression_enabled: false }],
   ['static-assets.json', 'index.html', { get_ttl: 86_400_000 }],
   ['zero-ttl.json', 'anything', { get_ttl: 0, head_ttl: 0, read_cache_enabled: true }],
-  ['no-cache-prefix.json', 'scratch/a', { read_cache_enabled: false }],
-  ['no-cache-prefix.json', 'kept/a', { read_cache_enabled: true }],
+  ['no-cache-prefix.json', 'scratch/a', { read_cache_enabled: false, write_cache_enabled: false }],
+  ['no-cache-prefix.json', 'kept/a', { read_cache_enabled: true, write_cache_enabled: true }],
 ])('the bucket settings %s give %s what they promise', async (name, key, expected) => {
   const bucket = join(folder, 'buckets', 'data');
   await mkdir(bucket, { recursive: true });

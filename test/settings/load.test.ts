@@ -75,6 +75,13 @@ describe('files of the reference', () => {
     const file = `${fixtures}reference-all-keys.yaml`;
     const { settings, warnings } = await load({ file });
     expect(settings.cache).toMatchObject({ cache_dir: '/cache', ram_cache_enabled: false, eviction_algorithm: 'lru' });
+    expect(settings.cache).toMatchObject({
+      write_cache_enabled: true,
+      write_cache_percent: 10,
+      write_cache_max_object_size: 256 * 2 ** 20,
+      put_ttl: 3_600_000,
+      incomplete_upload_ttl: 86_400_000,
+    });
     expect(settings.connection_pool.upstream_first_byte_timeout).toBe(5_000);
     const warned = new Set(warnings.map(({ path }) => path));
     for (const [path, { silent }] of REFERENCE_KEYS) {
@@ -99,7 +106,7 @@ describe('files of the reference', () => {
       /c\.yaml:1:11: server\.mode: has no effect: listeners on 80, 443 and 3129 come in a later/,
     ],
     ['server: { tls: { enabled: true } }', /server\.tls\.enabled: has no effect: listeners/],
-    ['cache: { write_cache_enabled: true }', /cache\.write_cache_enabled: has no effect: keeping a copy of uploads/],
+    ['cache: { ram_cache_shard_count: 8 }', /cache\.ram_cache_shard_count: has no effect: the memory tier is one/],
   ])('%s is warned about', async (text, warning) => {
     expect((await loadText(text)).warned).toEqual([expect.stringMatching(warning)]);
   });
@@ -194,6 +201,8 @@ describe('problems', () => {
     ['cache: { max_cache_size: 10 }', /at least 1MiB, or 0/],
     ['cache: { min_free_space: 100% }', /a share of the volume such as 5%/],
     ['cache: { ram_cache_enabled: "true" }', /allowed: true or false/],
+    ['cache: { write_cache_percent: 101 }', /a number from 0 to 100/],
+    ['cache: { write_cache_percent: 10% }', /a number from 0 to 100/],
     ['cache: { eviction_algorithm: fifo }', /allowed: tinylfu, lru or s3fifo/],
     ['cache: { cache_dir: "" }', /the path of a folder/],
     ['connection_pool: { dns_servers: [localhost] }', /a list of IP addresses/],
