@@ -1,4 +1,7 @@
-import type { Exchange, Hooks, Reply, RequestRecord } from '../../main/demo/origin/index.ts';
+import type { Hooks, Reply, RequestRecord, S3ErrorCode } from '../../main/demo/origin/index.ts';
+import { answered, scripted } from './fault-answers.ts';
+import { pause } from './fault-timing.ts';
+import { bodyIn, pieceRead } from './fault-uploads.ts';
 
 /** Which requests a fault concerns; all that is given must fit. */
 export interface Match {
@@ -10,21 +13,47 @@ export interface Match {
   readonly times?: number;
 }
 
+/** How far a request has come: its headers are in, its body is in, it has been carried out. */
+export type Stage = 'head' | 'body' | 'done';
+
 /** What happens to them. Things that concern the body happen at their byte, in the order in which the bytes come. */
 export interface Fault {
   /** Before anything is checked: wait for this promise, or this many milliseconds */
   readonly before?: Promise<unknown> | number;
-  /** Before the answer's first byte, when S3 has already decided: the same */
+  /** A write, when its body is in and nothing has been changed: the same */
+  readonly beforeWrite?: Promise<unknown> | number;
+  /** Before the answer's first byte, when S3 has already decided, and a write is done: the same */
   readonly beforeHeaders?: Promise<unknown> | number;
   /** Answered in place of S3's answer, with an XML error or `body` */
   readonly status?: number;
+  /**
+   * When `status` is answered: `head`, before the body is read; `body`, when it is in, and in both the request is not
+   * carried out; or `done` (the default), in place of S3's answer to what it has done, so that nobody can know.
+   */
+  readonly answerAt?: Stage;
+  /**
+   * A write is answered with 200 and white space as soon as its body is in; then this promise or time is waited for, then it
+   * is carried out, and the rest of the answer follows, an <Error> too: what S3 does with long completions and copies. With
+   * `status` and `answerAt: 'body'`, that error is what follows.
+   */
+  readonly keepAlive?: Promise<unknown> | number;
+  /** What is sent at once then: white space (the default), or the XML declaration, and the white space after it */
+  readonly keepAliveBy?: 'space' | 'declaration';
+  /** DeleteObjects: keys that are refused, and the code */
+  readonly deleteErrors?: Readonly<Record<string, S3ErrorCode>>;
   readonly code?: string;
   readonly headers?: readonly string[];
   readonly body?: string;
   /** Change S3's answer in any other way */
   readonly rewrite?: (reply: Reply, record: RequestRecord) => Reply;
-  /** Close the connection without any answer */
-  readonly drop?: boolean;
+  /** Close the connection without any answer: at once, when the body is in, or when the write is done */
+  readonly drop?: boolean | Stage;
+  /** Read a write's body at so many bytes a second */
+  readonly readRate?: number;
+  /** Read so many bytes of a write's body, then no more until `release()` */
+  readonly stopReadingAfter?: number;
+  /** Read so many bytes of a write's body, then reset the connection */
+  readonly resetUploadAfter?: number;
   /** After so many body bytes: close the connection (FIN) */
   readonly cutAfter?: number;
   /** After so many body bytes: reset it (RST) */
@@ -42,7 +71,10 @@ export class SetFault {
   readonly match: Match;
   readonly fault: Fault;
   hits = 0;
-  /** Resolves when it first takes effect: for a stall when the bytes before it are out, else when a request meets it */
+  /**
+   * Resolves when it first takes effect: for a stall when the bytes before it are out or read, for what waits at a stage when
+   * that is reached, else when a request meets it
+   */
   readonly struck: Promise<void>;
   #strike: () => void = () => undefined;
   readonly released: Promise<void>;
@@ -97,106 +129,31 @@ export class Faults {
         if (!found) return true;
         found.hits++;
         met.set(exchange.record, found);
-        if (found.fault.stallAfter === undefined) found.strike();
-        await pause(found.fault.before);
-        if (!found.fault.drop) return true;
-        exchange.request.socket.destroy();
-        return false;
+        const { fault } = found;
+        if (!LATER.some(name => fault[name] !== undefined)) found.strike();
+        await pause(fault.before);
+        if (fault.drop === true || fault.drop === 'head') {
+          exchange.request.socket.destroy();
+          return false;
+        }
+        return fault.answerAt === 'head' ? scripted(fault) : true;
       },
+      onPiece: async exchange => {
+        const found = met.get(exchange.record);
+        if (found) await pieceRead(found, exchange);
+      },
+      onBody: async exchange => {
+        const found = met.get(exchange.record);
+        return found && bodyIn(found, exchange);
+      },
+      onDelete: (exchange, key) => met.get(exchange.record)?.fault.deleteErrors?.[key],
       onReply: async (exchange, reply) => {
         const found = met.get(exchange.record);
-        return found ? meet(found, exchange, reply) : reply;
+        return found ? answered(found, exchange, reply) : reply;
       },
     };
   }
 }
 
-async function meet(set: SetFault, exchange: Exchange, reply: Reply): Promise<Reply> {
-  const { fault } = set;
-  await pause(fault.beforeHeaders);
-  const changed = fault.rewrite ? fault.rewrite(reply, exchange.record) : reply;
-  const answered = fault.status === undefined ? changed : scripted(fault, fault.status);
-  if (!answered.body) return answered;
-  return { ...answered, body: { ...answered.body, chunks: disturbed(set, exchange, answered.body.chunks) } };
-}
-
-function scripted(fault: Fault, status: number): Reply {
-  const code = fault.code ?? (status === 503 ? 'SlowDown' : status === 403 ? 'AccessDenied' : 'InternalError');
-  const body = Buffer.from(
-    fault.body ??
-      `<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>${code}</Code><Message>scripted</Message></Error>`,
-  );
-  return {
-    status,
-    headers: fault.headers ?? ['Content-Type', 'application/xml'],
-    body: { length: body.length, chunks: [body] },
-  };
-}
-
-/** The body's chunks, cut exactly where something is to happen. */
-async function* disturbed(
-  set: SetFault,
-  exchange: Exchange,
-  chunks: Iterable<Buffer> | AsyncIterable<Buffer>,
-): AsyncGenerator<Buffer> {
-  const { fault } = set;
-  const marks = [fault.at?.bytes, fault.stallAfter, fault.cutAfter, fault.resetAfter].filter(
-    mark => mark !== undefined,
-  );
-  const pending = [...new Set(marks)].sort((a, b) => a - b);
-  let sent = 0;
-  for await (const chunk of chunks) {
-    let rest = chunk;
-    while (pending[0] !== undefined && pending[0] <= sent + rest.length) {
-      const piece = rest.subarray(0, pending[0] - sent);
-      rest = rest.subarray(piece.length);
-      sent += piece.length;
-      if (piece.length > 0) yield piece;
-      await happen(set, exchange, pending.shift()!);
-    }
-    const step = fault.throttle === undefined ? rest.length : Math.ceil(fault.throttle / 20);
-    for (let at = 0; at < rest.length; at += step) {
-      const piece = rest.subarray(at, at + step);
-      if (fault.throttle !== undefined) await pause((piece.length / fault.throttle) * 1000);
-      sent += piece.length;
-      yield piece;
-    }
-  }
-}
-
-async function happen(set: SetFault, { response, request }: Exchange, byte: number): Promise<void> {
-  const { fault } = set;
-  if (fault.at?.bytes === byte) await fault.at.run();
-  if (fault.stallAfter === byte) {
-    await flushed(response);
-    set.strike();
-    await Promise.race([set.released, new Promise(resolve => response.once('close', resolve))]);
-  }
-  if (fault.cutAfter === byte) {
-    await flushed(response);
-    request.socket.destroy();
-  }
-  if (fault.resetAfter === byte) {
-    await flushed(response);
-    // libuv tells its user of a plain end when a reset is found together with the data before it: give that time to be read.
-    await pause(25);
-    request.socket.resetAndDestroy();
-  }
-}
-
-/** Resolves when what was written so far has left this process, so that a cut falls where the script says. */
-async function flushed({ socket }: Exchange['response']): Promise<void> {
-  if (!socket || socket.destroyed) return;
-  await new Promise<void>(resolve => {
-    socket.once('close', resolve);
-    socket.write('', () => {
-      socket.off('close', resolve);
-      resolve();
-    });
-  });
-}
-
-async function pause(what: Promise<unknown> | number | undefined): Promise<void> {
-  if (typeof what === 'number') await new Promise(resolve => setTimeout(resolve, what));
-  else await what;
-}
+/** What takes effect some time after a request has met its fault. */
+const LATER = ['stallAfter', 'stopReadingAfter', 'beforeWrite', 'beforeHeaders', 'keepAlive'] as const;

@@ -91,7 +91,7 @@ export class Client {
     if (who === null) return { target: input.target, host, headers: ['Host', host, ...extra, ...length(ask)] };
     if (ask.expires !== undefined) {
       const target = presign(who, { ...input, expires: ask.expires });
-      return { target, host, headers: ['Host', host, ...extra] };
+      return { target, host, headers: ['Host', host, ...extra, ...length(ask)] };
     }
     const headers = signHeaders(who, { ...input, headers: extra, unsigned, ...(ask.body ? { body: ask.body } : {}) });
     return { target: input.target, host, headers: [...headers, ...length(ask)] };

@@ -15,6 +15,33 @@ export function bufferBody(bytes: Buffer): Body {
   return { length: bytes.length, read: (start, end) => bytes.subarray(start, end) };
 }
 
+const PIECE = 2 ** 20;
+
+/** Collects a body as it comes, in pieces of 1 MiB, so that nothing is copied twice. */
+export class BodyWriter {
+  readonly #pieces: Body[] = [];
+  #waiting: Buffer[] = [];
+  #size = 0;
+
+  write(chunk: Buffer): void {
+    this.#waiting.push(chunk);
+    this.#size += chunk.length;
+    if (this.#size >= PIECE) this.#cut();
+  }
+
+  /** `digest` is the MD5 of what was written, hex. */
+  end(digest: string): Body {
+    if (this.#size > 0) this.#cut();
+    return { ...joinBodies(this.#pieces), digest };
+  }
+
+  #cut(): void {
+    this.#pieces.push(bufferBody(Buffer.concat(this.#waiting)));
+    this.#waiting = [];
+    this.#size = 0;
+  }
+}
+
 /**
  * Bytes made from their position: each aligned 8 bytes are a hash of (seed, position), so any two stretches differ, nothing
  * compresses, and a reader can tell from a few bytes that it got the wrong ones.
@@ -60,14 +87,25 @@ export function joinBodies(parts: readonly Body[]): Body {
   }
   const read = (start: number, end: number): Buffer => {
     const pieces: Buffer[] = [];
-    for (const [i, part] of parts.entries()) {
+    for (let i = indexAt(starts, start); i < parts.length && starts[i]! < end; i++) {
       const from = Math.max(start - starts[i]!, 0);
-      const to = Math.min(end - starts[i]!, part.length);
-      if (from < to) pieces.push(part.read(from, to));
+      const to = Math.min(end - starts[i]!, parts[i]!.length);
+      if (from < to) pieces.push(parts[i]!.read(from, to));
     }
     return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
   };
   return { length, read };
+}
+
+/** The last of ascending starts that is not after `at`, or 0. */
+function indexAt(starts: readonly number[], at: number): number {
+  let [low, high] = [0, starts.length - 1];
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (starts[middle]! <= at) low = middle;
+    else high = middle - 1;
+  }
+  return low;
 }
 
 export function* chunksOf(body: Body, start = 0, end = body.length): Generator<Buffer> {

@@ -1,11 +1,10 @@
 import { S3Error } from './errors.ts';
-import { type Context, isoDate, type Reply, type S3Request, xmlReply } from './message.ts';
+import { type Context, EMPTY, isoDate, type Reply, type S3Request, xmlReply } from './message.ts';
 import { Bucket } from './store.ts';
-import { readUpload } from './uploads.ts';
-import { element, parseXml, text, xmlDocument } from './xml.ts';
+import { readUpload, readXml } from './uploads.ts';
+import { element, text, xmlDocument } from './xml.ts';
 
 const OWNER = `<Owner>${element('ID', 'cistern-demo')}${element('DisplayName', 'demo')}</Owner>`;
-const EMPTY = { length: 0, chunks: [] };
 
 export function listBuckets(request: S3Request, context: Context): Reply {
   if (!request.principal) throw new S3Error('AccessDenied', 'Access Denied');
@@ -29,7 +28,8 @@ export async function createBucket(request: S3Request, context: Context): Promis
       { BucketName: request.bucket },
     );
   }
-  context.store.buckets.set(request.bucket, new Bucket(request.bucket, context.now, {}));
+  const objectLock = request.header('x-amz-bucket-object-lock-enabled')?.toLowerCase() === 'true';
+  context.store.buckets.set(request.bucket, new Bucket(request.bucket, context.now, { objectLock }));
   return { status: 200, headers: ['Location', `/${request.bucket}`], body: EMPTY };
 }
 
@@ -55,13 +55,16 @@ export function bucketLocation(request: S3Request, context: Context): Reply {
 export function getVersioning(request: S3Request, context: Context): Reply {
   const bucket = context.store.bucket(request.bucket);
   context.require('list', bucket, undefined);
-  return xmlReply(xmlDocument('VersioningConfiguration', bucket.versioned ? element('Status', 'Enabled') : ''));
+  return xmlReply(xmlDocument('VersioningConfiguration', element('Status', bucket.versioning)));
 }
 
 export async function putVersioning(request: S3Request, context: Context): Promise<Reply> {
   const bucket = context.store.bucket(request.bucket);
   context.require('write', bucket, undefined);
-  const { bytes } = await readUpload(request);
-  bucket.versioned = text(parseXml(bytes, 'VersioningConfiguration'), 'Status')?.trim() === 'Enabled';
+  const status = text(await readXml(request, 'VersioningConfiguration'), 'Status')?.trim();
+  if (status !== 'Enabled' && status !== 'Suspended') {
+    throw new S3Error('MalformedXML', 'The XML you provided was not well-formed or did not validate.');
+  }
+  bucket.versioning = status;
   return { status: 200, headers: [], body: EMPTY };
 }

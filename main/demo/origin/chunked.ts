@@ -1,64 +1,73 @@
+import { createHash } from 'node:crypto';
+import { ByteReader } from './byte-reader.ts';
 import { S3Error } from './errors.ts';
 import { sha256Hex, sign } from './sigv4.ts';
 import { type PayloadRule, type SignatureChain, same } from './verify.ts';
 
-export interface Decoded {
-  readonly body: Buffer;
-  /** Lower-case names of the trailer's lines */
-  readonly trailers: ReadonlyMap<string, string>;
-}
-
 const EMPTY_HASH = sha256Hex(Buffer.alloc(0));
+/** Of every chunk but the last ("Defining the chunk body") */
+const SMALLEST_CHUNK = 8192;
 
 /**
- * Takes an aws-chunked body apart and checks each chunk's signature ("Signature Calculations for the Authorization Header:
- * Transferring Payload in Multiple Chunks", and the same with trailing headers).
+ * The content of an aws-chunked body as it comes; each chunk's signature is checked when its bytes are through
+ * ("Signature Calculations for the Authorization Header: Transferring Payload in Multiple Chunks", and the same with
+ * trailing headers). The trailer's lines go into `trailers` by lower-case name. Throws the S3Error that S3 would answer.
  */
-export function decodeChunked(
-  raw: Buffer,
+export async function* decodeChunked(
+  raw: AsyncIterable<Buffer>,
   rule: Extract<PayloadRule, { kind: 'chunked' }>,
   length: string | undefined,
-): Decoded {
-  const cursor = new Cursor(raw);
-  const pieces: Buffer[] = [];
-  let previous = rule.chain?.seed ?? '';
-  for (;;) {
-    const head = /^([0-9a-fA-F]{1,8})(?:;chunk-signature=([0-9a-f]{64}))?$/.exec(cursor.line());
-    if (!head) throw incomplete('a chunk does not begin with its size');
-    const size = Number.parseInt(head[1]!, 16);
-    const data = cursor.take(size);
-    if (rule.chain) previous = checkChunk(rule.chain, previous, data, head[2]);
-    if (size === 0) break;
-    pieces.push(data);
-    if (cursor.line() !== '') throw incomplete('a chunk is longer than its size');
-  }
-  const trailers = readTrailers(cursor, rule, previous);
-  const body = Buffer.concat(pieces);
+  trailers: Map<string, string>,
+): AsyncGenerator<Buffer> {
   if (length === undefined || !/^\d+$/.test(length)) {
     throw new S3Error(
       'MissingContentLength',
       'You must provide the Content-Length HTTP header (x-amz-decoded-content-length).',
     );
   }
-  if (Number(length) !== body.length)
-    throw incomplete(`x-amz-decoded-content-length is ${length}, ${body.length} bytes came`);
-  return { body, trailers };
+  const reader = new ByteReader(raw);
+  let previous = rule.chain?.seed ?? '';
+  let [total, before] = [0, SMALLEST_CHUNK];
+  for (;;) {
+    const head = /^([0-9a-fA-F]{1,8})(?:;chunk-signature=([0-9a-f]{64}))?$/.exec((await reader.line()) ?? '');
+    if (!head) throw incomplete('a chunk does not begin with its size');
+    const size = Number.parseInt(head[1]!, 16);
+    if (size > 0 && before < SMALLEST_CHUNK) {
+      throw new S3Error('InvalidChunkSizeError', 'Only the last chunk is allowed to have a size less than 8192 bytes', {
+        BadChunkSize: String(before),
+      });
+    }
+    before = size;
+    const hash = createHash('sha256');
+    let left = size;
+    for await (const piece of reader.pieces(size)) {
+      left -= piece.length;
+      if (rule.chain) hash.update(piece);
+      yield piece;
+    }
+    if (left > 0) throw incomplete('it ends inside a chunk');
+    if (rule.chain) previous = checkChunk(rule.chain, previous, hash.digest('hex'), head[2]);
+    total += size;
+    if (size === 0) break;
+    if ((await reader.line()) !== '') throw incomplete('a chunk is longer than its size');
+  }
+  await readTrailers(reader, rule, previous, trailers);
+  if (Number(length) !== total) throw incomplete(`x-amz-decoded-content-length is ${length}, ${total} bytes came`);
 }
 
-function checkChunk(chain: SignatureChain, previous: string, data: Buffer, signature: string | undefined): string {
-  const text = ['AWS4-HMAC-SHA256-PAYLOAD', chain.date, chain.scope, previous, EMPTY_HASH, sha256Hex(data)].join('\n');
+function checkChunk(chain: SignatureChain, previous: string, hash: string, signature: string | undefined): string {
+  const text = ['AWS4-HMAC-SHA256-PAYLOAD', chain.date, chain.scope, previous, EMPTY_HASH, hash].join('\n');
   return checked(sign(chain.key, text), signature);
 }
 
-function readTrailers(
-  cursor: Cursor,
+async function readTrailers(
+  reader: ByteReader,
   rule: Extract<PayloadRule, { kind: 'chunked' }>,
   previous: string,
-): ReadonlyMap<string, string> {
-  const trailers = new Map<string, string>();
+  trailers: Map<string, string>,
+): Promise<void> {
   let signature: string | undefined;
-  while (!cursor.done()) {
-    const line = cursor.line();
+  for (let line = await reader.line(); line !== undefined; line = await reader.line()) {
     if (line === '') continue;
     const colon = line.indexOf(':');
     if (colon < 1) throw incomplete('a trailer has no colon');
@@ -76,7 +85,6 @@ function readTrailers(
       signature,
     );
   }
-  return trailers;
 }
 
 function checked(expected: string, signature: string | undefined): string {
@@ -91,33 +99,4 @@ function checked(expected: string, signature: string | undefined): string {
 
 function incomplete(why: string): S3Error {
   return new S3Error('IncompleteBody', `The request body is not valid aws-chunked: ${why}.`);
-}
-
-class Cursor {
-  readonly #raw: Buffer;
-  #at = 0;
-
-  constructor(raw: Buffer) {
-    this.#raw = raw;
-  }
-
-  done(): boolean {
-    return this.#at >= this.#raw.length;
-  }
-
-  /** Up to the next line end; the trailer of some clients ends without one. */
-  line(): string {
-    const end = this.#raw.indexOf('\n', this.#at);
-    const stop = end < 0 ? this.#raw.length : end;
-    const line = this.#raw.toString('latin1', this.#at, stop).replace(/\r$/, '');
-    this.#at = stop + 1;
-    return line;
-  }
-
-  take(size: number): Buffer {
-    if (this.#at + size > this.#raw.length) throw incomplete('it ends inside a chunk');
-    const data = this.#raw.subarray(this.#at, this.#at + size);
-    this.#at += size;
-    return data;
-  }
 }

@@ -1,11 +1,13 @@
 import { chunksOf } from './bodies.ts';
 import type { Checksum } from './checksums.ts';
 import { S3Error } from './errors.ts';
-import { type Context, checksumHeader, httpDate, type Reply, type S3Request } from './message.ts';
+import { checkArchived, checkCustomerKey, findObject } from './find-object.ts';
+import { type Context, checksumHeaders, httpDate, type Reply, type S3Request } from './message.ts';
+import { lockHeaders } from './object-lock.ts';
 import { evaluateRead, matches } from './preconditions.ts';
 import { resolveRange, type Span } from './ranges.ts';
 import type { Bucket, StoredObject } from './store.ts';
-import { customerKey } from './uploads.ts';
+import { customerKey, customerKeyHeaders } from './uploads.ts';
 
 /** GetObject and HeadObject: one answer, with or without its body (the server leaves it out for HEAD). */
 export function getObject(request: S3Request, context: Context): Reply {
@@ -13,6 +15,7 @@ export function getObject(request: S3Request, context: Context): Reply {
   context.require('read', bucket, request.key);
   const object = findObject(request, context, bucket, request.key, request.query.get('versionId'));
   checkCustomerKey(customerKey(request), object);
+  if (request.method === 'GET') checkArchived(object, context.now);
   const about = objectHeaders(object, bucket, request);
   const outcome = evaluateRead(
     {
@@ -37,42 +40,10 @@ export function getObject(request: S3Request, context: Context): Reply {
   };
 }
 
-/** The object, or what S3 says of its absence: only who may list learns that there is none. */
-export function findObject(
-  request: S3Request,
-  context: Context,
-  bucket: Bucket,
-  key: string,
-  versionId?: string,
-): StoredObject {
-  const object = bucket.get(key, versionId);
-  if (object && !object.deleteMarker) return object;
-  if (!context.may('list', bucket, key)) throw new S3Error('AccessDenied', 'Access Denied');
-  if (object?.deleteMarker && versionId !== undefined) {
-    throw new S3Error('MethodNotAllowed', 'The specified method is not allowed against this resource.', {
-      Method: request.method,
-    });
-  }
-  if (versionId !== undefined)
-    throw new S3Error('NoSuchVersion', 'The specified version does not exist.', { Key: key, VersionId: versionId });
-  const marker = object ? ['x-amz-delete-marker', 'true', 'x-amz-version-id', object.versionId] : [];
-  throw new S3Error('NoSuchKey', 'The specified key does not exist.', { Key: key }, marker);
-}
-
-export function checkCustomerKey(given: string | undefined, object: StoredObject): void {
-  if (object.customerKeyMd5 === given) return;
-  if (object.customerKeyMd5 !== undefined && given !== undefined) throw new S3Error('AccessDenied', 'Access Denied');
-  const message =
-    given === undefined
-      ? 'The object was stored using a form of Server Side Encryption. The correct parameters must be provided to retrieve the object.'
-      : 'The encryption parameters are not applicable to this object.';
-  throw new S3Error('InvalidRequest', message);
-}
-
 function objectHeaders(object: StoredObject, bucket: Bucket, request: S3Request) {
   const validators = ['Last-Modified', httpDate(object.lastModified), 'ETag', object.etag];
   if (object.tags.length > 0) validators.push('x-amz-tagging-count', String(object.tags.length));
-  if (bucket.versioned || object.versionId !== 'null') validators.push('x-amz-version-id', object.versionId);
+  if (bucket.versioning !== undefined) validators.push('x-amz-version-id', object.versionId);
   if (bucket.cors && request.header('origin') !== undefined) {
     validators.push('Access-Control-Allow-Origin', '*', 'Access-Control-Expose-Headers', 'ETag');
     validators.push('Vary', 'Origin, Access-Control-Request-Headers, Access-Control-Request-Method');
@@ -83,12 +54,15 @@ function objectHeaders(object: StoredObject, bucket: Bucket, request: S3Request)
     const into = object.headers[i]!.startsWith('x-amz-') ? kept : described;
     into.push(object.headers[i]!, object.headers[i + 1]!);
   }
-  if (object.customerKeyMd5 !== undefined) {
-    kept.push('x-amz-server-side-encryption-customer-algorithm', 'AES256');
-    kept.push('x-amz-server-side-encryption-customer-key-MD5', object.customerKeyMd5);
-  }
+  kept.push(...customerKeyHeaders(object.customerKeyMd5), ...lockHeaders(object));
+  if (object.restored) kept.push('x-amz-restore', restoreHeader(object.restored));
   if (!described.includes('Content-Type')) described.push('Content-Type', 'binary/octet-stream');
   return { validators, kept, described };
+}
+
+function restoreHeader(restored: NonNullable<StoredObject['restored']>): string {
+  if (restored === 'ongoing') return 'ongoing-request="true"';
+  return `ongoing-request="false", expiry-date="${httpDate(restored.until)}"`;
 }
 
 interface Wanted {
@@ -119,10 +93,16 @@ function wanted(request: S3Request, object: StoredObject): Wanted {
 function checksumsOfPartAt(object: StoredObject, span: Span): readonly Checksum[] {
   let start = 0;
   for (const part of object.parts ?? []) {
-    if (start === span.start && start + part.body.length - 1 === span.end) return part.checksums;
+    if (start === span.start && start + part.body.length - 1 === span.end) return ofObject(part.checksums, object);
     start += part.body.length;
   }
   return [];
+}
+
+/** Beside a part's checksum stands the type that the object's has. */
+function ofObject(checksums: readonly Checksum[], object: StoredObject): readonly Checksum[] {
+  const type = object.checksums[0]?.type;
+  return type === undefined ? checksums : checksums.map(checksum => ({ ...checksum, type }));
 }
 
 function wantedPart(asked: string, range: string | undefined, object: StoredObject): Wanted {
@@ -144,13 +124,7 @@ function wantedPart(asked: string, range: string | undefined, object: StoredObje
   const start = parts.slice(0, number - 1).reduce((sum, before) => sum + before.body.length, 0);
   const extra = object.parts ? ['x-amz-mp-parts-count', String(parts.length)] : [];
   const span = part.body.length === 0 ? undefined : { start, end: start + part.body.length - 1 };
-  return { span, checksums: part.checksums, extra };
-}
-
-export function checksumHeaders(checksums: readonly Checksum[]): string[] {
-  const type = checksums[0]?.type;
-  const lines = checksums.flatMap(({ algorithm, value }) => [checksumHeader(algorithm), value]);
-  return type === undefined ? [] : [...lines, 'x-amz-checksum-type', type];
+  return { span, checksums: ofObject(part.checksums, object), extra };
 }
 
 const OVERRIDES: Record<string, string> = {

@@ -1,7 +1,8 @@
 import { type Body, bufferBody, sliceBody } from './bodies.ts';
+import type { Hooks } from './exchange.ts';
 import { DEMO_PRINCIPAL, type Principal } from './principals.ts';
 import { RequestLog, type RequestRecord } from './request-log.ts';
-import { type Hooks, listen } from './server.ts';
+import { listen } from './server.ts';
 import {
   Bucket,
   type BucketOptions,
@@ -12,13 +13,14 @@ import {
   type StoredPart,
   wholeSeconds,
 } from './store.ts';
-import { keptHeaders } from './uploads.ts';
+import { keptHeaders } from './stored-headers.ts';
 
 export { type Body, bufferBody, generatedBody } from './bodies.ts';
+export type { S3ErrorCode } from './errors.ts';
+export type { Exchange, Hooks } from './exchange.ts';
 export type { Reply } from './message.ts';
 export { type Action, DEMO_PRINCIPAL, type Principal, type Rule } from './principals.ts';
 export type { RequestRecord } from './request-log.ts';
-export type { Exchange, Hooks } from './server.ts';
 export { amzDate, presign, type SignInput, signHeaders } from './signer.ts';
 export type { BucketOptions, StoredObject } from './store.ts';
 
@@ -30,6 +32,8 @@ export interface OriginOptions {
   readonly region?: string;
   /** Names under which `bucket.<name>` is virtual-hosted, beside AWS's own */
   readonly bases?: readonly string[];
+  /** Takes a plain body in chunked transfer coding, as some S3-compatible stores do; S3 answers 501 NotImplemented */
+  readonly takesPlainChunks?: boolean;
   readonly host?: string;
   readonly port?: number;
   /** The origin's clock: signature ages and Last-Modified go by it */
@@ -68,6 +72,7 @@ export class Origin {
     const {
       region,
       bases = ['s3.cistern.test', 's3.localtest'],
+      takesPlainChunks = false,
       hooks = {},
       tls,
       host = '127.0.0.1',
@@ -75,7 +80,7 @@ export class Origin {
     } = this.#options;
     const { store, principals } = this;
     this.#listening = await listen(
-      { store, principals, region, bases, hooks, tls, log: this.#log, now: this.#now },
+      { store, principals, region, bases, takesPlainChunks, hooks, tls, log: this.#log, now: this.#now },
       host,
       port,
     );
@@ -149,6 +154,13 @@ export class Origin {
     return this.store.bucket(bucket).get(key);
   }
 
+  /** What a RestoreObject began is there to be read, for so long. */
+  finishRestore(bucket: string, key: string, lifetimeMs = 86_400_000): void {
+    const object = this.object(bucket, key);
+    if (object?.restored !== 'ongoing') throw new Error(`No restore of ${bucket}/${key} is under way.`);
+    object.restored = { until: this.#now() + lifetimeMs };
+  }
+
   async stop(): Promise<void> {
     const server = this.#listening?.server;
     if (!server) return;
@@ -166,7 +178,14 @@ function partsOf(body: Body, size: number, now: number): StoredPart[] {
   const parts: StoredPart[] = [];
   for (let start = 0; start < body.length; start += size) {
     const part = sliceBody(body, start, Math.min(start + size, body.length));
-    parts.push({ number: parts.length + 1, body: part, etag: '', lastModified: wholeSeconds(now), checksums: [] });
+    parts.push({
+      number: parts.length + 1,
+      body: part,
+      etag: '',
+      lastModified: wholeSeconds(now),
+      checksums: [],
+      sum: undefined,
+    });
   }
   return parts;
 }

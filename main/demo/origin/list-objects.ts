@@ -1,6 +1,7 @@
 import { S3Error } from './errors.ts';
 import { type Context, checksumElement, isoDate, type Reply, type S3Request, xmlReply } from './message.ts';
 import type { StoredObject } from './store.ts';
+import { storageClass } from './stored-headers.ts';
 import { element, xmlDocument } from './xml.ts';
 
 interface Page {
@@ -96,11 +97,12 @@ function listing(content: string, page: Page, encode: (key: string) => string): 
     const checksum = object.checksums
       .map(c => element('ChecksumAlgorithm', checksumElement(c.algorithm).slice('Checksum'.length)))
       .join('');
+    const type = element('ChecksumType', object.checksums[0]?.type);
     const inner =
       element('Key', encode(object.key)) +
       element('LastModified', isoDate(object.lastModified)) +
       element('ETag', object.etag);
-    return `<Contents>${inner}${checksum}${element('Size', object.body.length)}${element('StorageClass', 'STANDARD')}</Contents>`;
+    return `<Contents>${inner}${checksum}${type}${element('Size', object.body.length)}${element('StorageClass', storageClass(object.headers))}</Contents>`;
   });
   const prefixes = page.prefixes.map(prefix => `<CommonPrefixes>${element('Prefix', encode(prefix))}</CommonPrefixes>`);
   return xmlReply(xmlDocument('ListBucketResult', content + objects.join('') + prefixes.join('')));

@@ -1,7 +1,9 @@
-import type { ChecksumAlgorithm } from './checksums.ts';
+import type { Checksum, ChecksumAlgorithm } from './checksums.ts';
+import type { S3ErrorCode } from './errors.ts';
 import type { Principal } from './principals.ts';
 import type { Bucket, Store } from './store.ts';
 import type { PayloadRule } from './verify.ts';
+import { element } from './xml.ts';
 
 /** A request whose signature has been checked; strings are latin1 as on the wire but for bucket, key and query values. */
 export interface S3Request {
@@ -19,8 +21,10 @@ export interface S3Request {
   readonly key: string;
   readonly principal: Principal | undefined;
   readonly payload: PayloadRule;
-  /** The whole body as it came; tells a waiting client to go on (100) first */
-  readonly readBody: () => Promise<Buffer>;
+  /** A plain body in chunked transfer coding, which S3 refuses and other stores take */
+  readonly takesPlainChunks: boolean;
+  /** The body as it comes; tells a waiting client to go on (100) first */
+  readonly body: () => AsyncIterable<Buffer>;
 }
 
 export interface Reply {
@@ -37,9 +41,14 @@ export interface Context {
   /** May the request's signer do this? Throws AccessDenied. */
   readonly require: (action: 'read' | 'write' | 'list', bucket: Bucket, key: string | undefined) => void;
   readonly may: (action: 'read' | 'write' | 'list', bucket: Bucket, key: string | undefined) => boolean;
+  /** The code with which one key of a DeleteObjects is refused, whoever asks; a fault that tests set */
+  readonly refused: (key: string) => S3ErrorCode | undefined;
 }
 
 export type Handler = (request: S3Request, context: Context) => Reply | Promise<Reply>;
+
+/** The body of an answer that says all in its headers. */
+export const EMPTY = { length: 0, chunks: [] };
 
 export function xmlReply(body: string, status = 200, headers: readonly string[] = []): Reply {
   return { status, headers: [...headers, 'Content-Type', 'application/xml'], body: { chunks: [Buffer.from(body)] } };
@@ -49,9 +58,21 @@ export function checksumHeader(algorithm: ChecksumAlgorithm): string {
   return `x-amz-checksum-${algorithm}`;
 }
 
-/** `Crc64nvme` is `CRC64NVME` in XML. */
+export function checksumHeaders(checksums: readonly Checksum[]): string[] {
+  const type = checksums[0]?.type;
+  const lines = checksums.flatMap(({ algorithm, value }) => [checksumHeader(algorithm), value]);
+  return type === undefined ? [] : [...lines, 'x-amz-checksum-type', type];
+}
+
+/** `crc64nvme` is `CRC64NVME` in XML. */
 export function checksumElement(algorithm: ChecksumAlgorithm): string {
   return `Checksum${algorithm.toUpperCase()}`;
+}
+
+export function checksumElements(checksums: readonly Checksum[]): string {
+  const type = checksums[0]?.type;
+  const values = checksums.map(({ algorithm, value }) => element(checksumElement(algorithm), value));
+  return values.join('') + element('ChecksumType', type);
 }
 
 export function httpDate(ms: number): string {

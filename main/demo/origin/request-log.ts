@@ -15,6 +15,8 @@ export interface RequestRecord {
   principal: string | undefined;
   /** 0 until there is one */
   status: number;
+  /** Bytes of the request's body that were read, its framing included */
+  bytesReceived: number;
   /** Body bytes handed to the connection */
   bytesSent: number;
   state: 'running' | 'done' | 'aborted';

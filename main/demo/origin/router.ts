@@ -1,13 +1,22 @@
+import { getAcl, putAcl } from './access-list.ts';
+import { getAttributes } from './attributes.ts';
 import * as buckets from './buckets.ts';
+import { copyObject } from './copy-object.ts';
+import { deleteObject, deleteObjects } from './delete-object.ts';
 import { S3Error } from './errors.ts';
 import { getObject } from './get-object.ts';
 import { listObjectsV1, listObjectsV2 } from './list-objects.ts';
+import { listVersions } from './list-versions.ts';
 import type { Context, Handler, S3Request } from './message.ts';
-import * as multipart from './multipart.ts';
+import { completeUpload } from './multipart-complete.ts';
+import * as lists from './multipart-lists.ts';
+import * as parts from './multipart-parts.ts';
+import * as locks from './object-lock.ts';
 import { mayDo, type Principal } from './principals.ts';
+import { putObject } from './put-object.ts';
+import { restoreObject } from './restore.ts';
 import type { Bucket, Store } from './store.ts';
-import * as subresources from './subresources.ts';
-import * as objects from './write-object.ts';
+import * as tagging from './tagging.ts';
 
 type Level = 'service' | 'bucket' | 'object';
 
@@ -21,6 +30,8 @@ interface Route {
   readonly run: Handler;
 }
 
+const COPY = 'x-amz-copy-source';
+
 /** The first that fits answers; those without `has` come last and take only requests without a sub-resource. */
 const ROUTES: readonly Route[] = [
   { level: 'service', method: 'GET', run: buckets.listBuckets },
@@ -28,43 +39,68 @@ const ROUTES: readonly Route[] = [
   { level: 'bucket', method: 'GET', has: 'location', run: buckets.bucketLocation },
   { level: 'bucket', method: 'GET', has: 'versioning', run: buckets.getVersioning },
   { level: 'bucket', method: 'PUT', has: 'versioning', run: buckets.putVersioning },
-  { level: 'bucket', method: 'GET', has: 'uploads', run: multipart.listUploads },
-  { level: 'bucket', method: 'GET', has: 'acl', run: subresources.getAcl },
-  { level: 'bucket', method: 'POST', has: 'delete', run: objects.deleteObjects },
+  { level: 'bucket', method: 'GET', has: 'uploads', run: lists.listUploads },
+  { level: 'bucket', method: 'GET', has: 'versions', run: listVersions },
+  { level: 'bucket', method: 'GET', has: 'acl', run: getAcl },
+  { level: 'bucket', method: 'GET', has: 'object-lock', run: locks.getLockConfiguration },
+  { level: 'bucket', method: 'POST', has: 'delete', run: deleteObjects },
   { level: 'bucket', method: 'GET', run: listObjectsV1 },
   { level: 'bucket', method: 'HEAD', run: buckets.headBucket },
   { level: 'bucket', method: 'PUT', run: buckets.createBucket },
   { level: 'bucket', method: 'DELETE', run: buckets.deleteBucket },
-  { level: 'object', method: 'GET', has: 'tagging', run: subresources.getTagging },
-  { level: 'object', method: 'PUT', has: 'tagging', run: subresources.putTagging },
-  { level: 'object', method: 'DELETE', has: 'tagging', run: subresources.deleteTagging },
-  { level: 'object', method: 'GET', has: 'acl', run: subresources.getAcl },
-  { level: 'object', method: 'PUT', has: 'acl', run: subresources.putAcl },
-  { level: 'object', method: 'POST', has: 'uploads', run: multipart.createUpload },
-  { level: 'object', method: 'GET', has: 'uploadId', run: multipart.listParts },
-  { level: 'object', method: 'PUT', has: 'uploadId', header: 'x-amz-copy-source', run: multipart.uploadPartCopy },
-  { level: 'object', method: 'PUT', has: 'uploadId', run: multipart.uploadPart },
-  { level: 'object', method: 'POST', has: 'uploadId', run: multipart.completeUpload },
-  { level: 'object', method: 'DELETE', has: 'uploadId', run: multipart.abortUpload },
+  { level: 'object', method: 'GET', has: 'tagging', run: tagging.getTagging },
+  { level: 'object', method: 'PUT', has: 'tagging', run: tagging.putTagging },
+  { level: 'object', method: 'DELETE', has: 'tagging', run: bodiless(tagging.deleteTagging) },
+  { level: 'object', method: 'GET', has: 'acl', run: getAcl },
+  { level: 'object', method: 'PUT', has: 'acl', run: putAcl },
+  { level: 'object', method: 'GET', has: 'retention', run: locks.getRetention },
+  { level: 'object', method: 'PUT', has: 'retention', run: locks.putRetention },
+  { level: 'object', method: 'GET', has: 'legal-hold', run: locks.getLegalHold },
+  { level: 'object', method: 'PUT', has: 'legal-hold', run: locks.putLegalHold },
+  { level: 'object', method: 'GET', has: 'attributes', run: getAttributes },
+  { level: 'object', method: 'POST', has: 'restore', run: restoreObject },
+  { level: 'object', method: 'POST', has: 'uploads', run: bodiless(parts.createUpload) },
+  { level: 'object', method: 'GET', has: 'uploadId', run: lists.listParts },
+  { level: 'object', method: 'PUT', has: 'uploadId', header: COPY, run: bodiless(parts.uploadPartCopy) },
+  { level: 'object', method: 'PUT', has: 'uploadId', run: parts.uploadPart },
+  { level: 'object', method: 'POST', has: 'uploadId', run: completeUpload },
+  { level: 'object', method: 'DELETE', has: 'uploadId', run: bodiless(parts.abortUpload) },
   { level: 'object', method: 'GET', run: getObject },
   { level: 'object', method: 'HEAD', run: getObject },
-  { level: 'object', method: 'PUT', header: 'x-amz-copy-source', run: objects.copyObject },
-  { level: 'object', method: 'PUT', run: objects.putObject },
-  { level: 'object', method: 'DELETE', run: objects.deleteObject },
+  { level: 'object', method: 'PUT', header: COPY, run: bodiless(copyObject) },
+  { level: 'object', method: 'PUT', run: putObject },
+  { level: 'object', method: 'DELETE', run: bodiless(deleteObject) },
 ];
 
-/** Parameters that name another operation of S3: refused, where no route knows them, rather than taken for a plain read or write. */
-const SUBRESOURCES = new Set(
+/** Parameters that name an operation of which this origin knows one method or more. */
+const KNOWN = new Set(ROUTES.map(route => route.has).filter(name => name !== undefined));
+/**
+ * And those of which it knows nothing: settings of buckets, S3 Select and torrents. They are refused, with NotImplemented,
+ * rather than taken for a plain read or write.
+ */
+const EXOTIC = new Set(
   (
-    'accelerate acl analytics attributes cors delete encryption intelligent-tiering inventory legal-hold lifecycle list-type location ' +
-    'logging metrics notification object-lock ownershipControls policy policyStatus publicAccessBlock replication requestPayment ' +
-    'restore retention select tagging torrent uploadId uploads versioning versions website'
+    'accelerate analytics cors encryption intelligent-tiering inventory lifecycle logging metadataConfiguration metadataTable ' +
+    'metrics notification ownershipControls policy policyStatus publicAccessBlock renameObject replication requestPayment ' +
+    'select torrent website'
   ).split(' '),
 );
 
+/** A write without a body is done when the (empty) body is in, as any other: that is where hooks step in. */
+function bodiless(run: Handler): Handler {
+  return async (request, context) => {
+    for await (const _ of request.body());
+    return run(request, context);
+  };
+}
+
 export function findHandler(request: S3Request): Handler {
+  const size = Buffer.byteLength(request.key);
+  if (size > 1024) {
+    throw new S3Error('KeyTooLongError', 'Your key is too long', { Size: String(size), MaxSizeAllowed: '1024' });
+  }
   const level: Level = request.bucket === '' ? 'service' : request.key === '' ? 'bucket' : 'object';
-  const subresource = [...request.query.keys()].find(name => SUBRESOURCES.has(name));
+  const subresource = [...request.query.keys()].find(name => KNOWN.has(name) || EXOTIC.has(name));
   const route = ROUTES.find(
     candidate =>
       candidate.level === level &&
@@ -84,7 +120,7 @@ export function findHandler(request: S3Request): Handler {
   });
 }
 
-export function contextOf(store: Store, principal: Principal | undefined, now: number): Context {
+export function contextOf(store: Store, principal: Principal | undefined, now: number): Omit<Context, 'refused'> {
   const may: Context['may'] = (action, bucket: Bucket, key) => {
     if (principal) return mayDo(principal, action, bucket.name, key);
     return bucket.anonymous === 'write' || (bucket.anonymous === 'read' && action !== 'write');

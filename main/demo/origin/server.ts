@@ -3,30 +3,17 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { type Address, parseAddress } from './address.ts';
+import type { Address } from './address.ts';
 import { S3Error } from './errors.ts';
-import { httpDate, type Reply, type S3Request } from './message.ts';
+import { Answered, Exchange, type Hooks } from './exchange.ts';
+import { addressOf, recordOf, understand } from './incoming.ts';
+import { httpDate, type Reply } from './message.ts';
 import { postForm } from './post-form.ts';
 import type { Principal } from './principals.ts';
 import type { RequestLog, RequestRecord } from './request-log.ts';
 import { contextOf, findHandler } from './router.ts';
 import type { Store } from './store.ts';
-import { verify } from './verify.ts';
 import { element, XML_DECLARATION } from './xml.ts';
-
-/** Where a test may step in. Each gets the running exchange; both default to nothing. */
-export interface Hooks {
-  /** When the headers are in and the object is known, before anything is checked. False: the hook has dealt with the request. */
-  onRequest?(exchange: Exchange): Promise<boolean> | boolean;
-  /** What would be answered; returns what is to be answered in its place, or undefined when it has dealt with it. */
-  onReply?(exchange: Exchange, reply: Reply): Promise<Reply | undefined> | Reply | undefined;
-}
-
-export interface Exchange {
-  readonly record: RequestRecord;
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-}
 
 export interface ServerSettings {
   readonly store: Store;
@@ -34,6 +21,7 @@ export interface ServerSettings {
   readonly principals: readonly Principal[];
   readonly region: string | undefined;
   readonly bases: readonly string[];
+  readonly takesPlainChunks: boolean;
   readonly now: () => number;
   readonly hooks: Hooks;
   readonly tls: { readonly key: string; readonly cert: string } | undefined;
@@ -61,19 +49,26 @@ export async function listen(
 
 async function serve(settings: ServerSettings, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const record = recordOf(request);
-  const exchange = { record, request, response };
+  const exchange = new Exchange(record, request, response, settings.hooks);
   response.once('close', () => {
     record.state = response.writableFinished ? 'done' : 'aborted';
     settings.log.changed();
   });
   // A cut connection is seen by `close` and, while a body is read, by the read that fails.
   request.on('error', () => undefined);
-  const address = addressOf(settings, record);
+  const address = addressOf(record, settings.bases);
   settings.log.add(record);
-  if ((await settings.hooks.onRequest?.(exchange)) === false) return;
-  const wanted = await answer(settings, exchange, address);
-  if (!wanted) return;
-  const reply = settings.hooks.onReply ? await settings.hooks.onReply(exchange, wanted) : wanted;
+  const early = await settings.hooks.onRequest?.(exchange);
+  if (early === false) return;
+  const outcome = typeof early === 'object' ? Promise.resolve(early) : answer(settings, exchange, address);
+  const first = await Promise.race([outcome, exchange.begun]);
+  if (typeof first === 'function') {
+    await send(settings, exchange, first(outcome));
+    await outcome;
+    return;
+  }
+  if (!first) return;
+  const reply = settings.hooks.onReply ? await settings.hooks.onReply(exchange, first) : first;
   if (reply && !response.destroyed) await send(settings, exchange, reply);
 }
 
@@ -86,51 +81,21 @@ async function answer(
   try {
     const now = settings.now();
     if (address instanceof S3Error) throw address;
-    const s3 = understand(settings, exchange, address, now);
+    const s3 = understand(exchange, address, { ...settings, now });
     const isForm = s3.method === 'POST' && s3.bucket !== '' && s3.key === '' && s3.query.size === 0;
-    const context = contextOf(settings.store, s3.principal, now);
+    const refused = (key: string) => settings.hooks.onDelete?.(exchange, key);
+    const context = { ...contextOf(settings.store, s3.principal, now), refused };
     return isForm ? await postForm(s3, context, settings.principals) : await findHandler(s3)(s3, context);
   } catch (error) {
     if (error instanceof S3Error) return errorReply(error, exchange.record);
+    if (error instanceof Answered) return error.reply;
     if (exchange.request.destroyed && !exchange.request.complete) return undefined;
     throw error;
   }
 }
 
-function addressOf(settings: ServerSettings, record: RequestRecord): Address | S3Error {
-  try {
-    const address = parseAddress(record.host, record.path, settings.bases);
-    record.bucket = address.bucket;
-    record.key = address.key;
-    return address;
-  } catch (error) {
-    if (error instanceof S3Error) return error;
-    throw error;
-  }
-}
-
-function understand(
-  settings: ServerSettings,
-  { record, request, response }: Exchange,
-  address: Address,
-  now: number,
-): S3Request {
-  const { method, path: target, rawHeaders: headers } = record;
-  const header = (name: string): string | undefined => record.headers[name];
-  const verified = verify({ method, target, headers, header, query: address.query }, { ...settings, now });
-  record.principal = verified.principal?.name;
-  const folded = new Map([...address.query].map(([name, value]) => [name.toLowerCase(), value]));
-  const readBody = async (): Promise<Buffer> => {
-    if (request.headers.expect?.toLowerCase() === '100-continue') response.writeContinue();
-    const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk as Buffer);
-    return Buffer.concat(chunks);
-  };
-  const amz = (name: string) => header(name) ?? folded.get(name);
-  return { ...address, ...verified, method, target, headers, header, amz, host: record.host, readBody };
-}
-
-async function send(settings: ServerSettings, { record, request, response }: Exchange, reply: Reply): Promise<void> {
+async function send(settings: ServerSettings, exchange: Exchange, reply: Reply): Promise<void> {
+  const { record, request, response } = exchange;
   record.status = reply.status;
   const id = randomBytes(8).toString('hex').toUpperCase();
   const headers = [
@@ -145,6 +110,7 @@ async function send(settings: ServerSettings, { record, request, response }: Exc
   const length = reply.body?.length;
   if (length !== undefined) headers.push('Content-Length', String(length));
   else if (reply.body) headers.push('Transfer-Encoding', 'chunked');
+  if (exchange.mustClose) headers.push('Connection', 'close');
   response.sendDate = false;
   response.writeHead(reply.status, [...headers, 'Server', 'AmazonS3']);
   settings.log.changed();
@@ -168,28 +134,6 @@ async function drained(response: ServerResponse): Promise<void> {
     response.once('drain', done);
     response.once('close', done);
   });
-}
-
-function recordOf(request: IncomingMessage): RequestRecord {
-  const headers: Record<string, string> = {};
-  for (let i = 0; i + 1 < request.rawHeaders.length; i += 2) {
-    const name = request.rawHeaders[i]!.toLowerCase();
-    const before = headers[name];
-    headers[name] = before === undefined ? request.rawHeaders[i + 1]! : `${before}, ${request.rawHeaders[i + 1]}`;
-  }
-  return {
-    method: request.method ?? '',
-    path: request.url ?? '',
-    host: headers.host ?? '',
-    headers,
-    rawHeaders: [...request.rawHeaders],
-    bucket: '',
-    key: '',
-    principal: undefined,
-    status: 0,
-    bytesSent: 0,
-    state: 'running',
-  };
 }
 
 function errorReply(error: S3Error, record: RequestRecord): Reply {

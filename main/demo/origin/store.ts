@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { type Body, bufferBody, chunksOf } from './bodies.ts';
 import type { Checksum, ChecksumAlgorithm } from './checksums.ts';
 import { S3Error } from './errors.ts';
+import { hasMd5Etag } from './stored-headers.ts';
 
 /** One version of one object. Headers are flat and raw, as they were uploaded and as they are given back. */
 export interface StoredObject {
@@ -18,6 +19,15 @@ export interface StoredObject {
   readonly versionId: string;
   readonly deleteMarker: boolean;
   tags: readonly (readonly [string, string])[];
+  retention: Retention | undefined;
+  legalHold: boolean | undefined;
+  /** Of an archived object: a copy to read is being made, or can be read until then */
+  restored: 'ongoing' | { readonly until: number } | undefined;
+}
+
+export interface Retention {
+  readonly mode: 'GOVERNANCE' | 'COMPLIANCE';
+  readonly until: number;
 }
 
 export interface StoredPart {
@@ -26,6 +36,8 @@ export interface StoredPart {
   readonly etag: string;
   readonly lastModified: number;
   readonly checksums: readonly Checksum[];
+  /** Of the algorithm that the whole object is to have */
+  readonly sum: Buffer | undefined;
 }
 
 export interface Upload {
@@ -38,6 +50,8 @@ export interface Upload {
   readonly checksumType: Checksum['type'];
   readonly customerKeyMd5: string | undefined;
   readonly tags: StoredObject['tags'];
+  readonly retention: Retention | undefined;
+  readonly legalHold: boolean | undefined;
   readonly parts: Map<number, StoredPart>;
 }
 
@@ -45,6 +59,8 @@ export interface BucketOptions {
   /** Who may come without a signature; nobody by default */
   readonly anonymous?: 'none' | 'read' | 'write';
   readonly versioned?: boolean;
+  /** Objects can be held; such a bucket is versioned */
+  readonly objectLock?: boolean;
   /** Answers browsers (requests with Origin) with Access-Control-Allow-Origin */
   readonly cors?: boolean;
 }
@@ -54,7 +70,9 @@ export class Bucket {
   readonly created: number;
   readonly anonymous: 'none' | 'read' | 'write';
   readonly cors: boolean;
-  versioned: boolean;
+  readonly objectLock: boolean;
+  /** Undefined until it is first enabled; it can't be undone, only suspended */
+  versioning: 'Enabled' | 'Suspended' | undefined;
   /** Versions by key, the newest last */
   readonly #versions = new Map<string, StoredObject[]>();
   #sorted: string[] | undefined;
@@ -64,7 +82,17 @@ export class Bucket {
     this.created = created;
     this.anonymous = options.anonymous ?? 'none';
     this.cors = options.cors ?? false;
-    this.versioned = options.versioned ?? false;
+    this.objectLock = options.objectLock ?? false;
+    this.versioning = options.versioned || this.objectLock ? 'Enabled' : undefined;
+  }
+
+  get versioned(): boolean {
+    return this.versioning === 'Enabled';
+  }
+
+  /** The id of a version that is written now; `null` is replaced by the next one of that id. */
+  newVersionId(): string {
+    return this.versioned ? randomBytes(16).toString('base64url') : 'null';
   }
 
   get(key: string, versionId?: string): StoredObject | undefined {
@@ -86,10 +114,21 @@ export class Bucket {
     else if (this.#versions.delete(key)) this.#sorted = undefined;
   }
 
+  /** All versions and delete markers of every key, as S3 lists them: by key, the newest first */
+  listVersions(): StoredObject[] {
+    return this.#keys().flatMap(key => [...this.#versions.get(key)!].reverse());
+  }
+
   /** Current objects in the order of their keys' UTF-8 bytes, as S3 lists them */
   list(): StoredObject[] {
+    return this.#keys()
+      .map(key => this.get(key)!)
+      .filter(object => !object.deleteMarker);
+  }
+
+  #keys(): readonly string[] {
     this.#sorted ??= [...this.#versions.keys()].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
-    return this.#sorted.map(key => this.get(key)!).filter(object => !object.deleteMarker);
+    return this.#sorted;
   }
 
   get empty(): boolean {
@@ -125,21 +164,30 @@ export function newObject(
   now: number,
 ): StoredObject {
   return {
-    etag: `"${md5Hex(given.body)}"`,
+    etag: `"${etagHex(given)}"`,
     lastModified: wholeSeconds(now),
     headers: [],
     checksums: [],
     parts: undefined,
     customerKeyMd5: undefined,
-    versionId: bucket.versioned ? randomBytes(16).toString('base64url') : 'null',
+    versionId: bucket.newVersionId(),
     deleteMarker: false,
     tags: [],
+    retention: undefined,
+    legalHold: undefined,
+    restored: undefined,
     ...given,
   };
 }
 
 export function deleteMarker(bucket: Bucket, key: string, now: number): StoredObject {
   return newObject(bucket, { key, body: bufferBody(Buffer.alloc(0)), deleteMarker: true }, now);
+}
+
+/** "The ETag may or may not be an MD5 digest of the object data": not with SSE-KMS and SSE-C. */
+export function etagHex(given: Pick<StoredObject, 'body'> & Partial<StoredObject>): string {
+  const isMd5 = given.customerKeyMd5 === undefined && hasMd5Etag(given.headers ?? []);
+  return isMd5 ? md5Hex(given.body) : randomBytes(16).toString('hex');
 }
 
 export function md5Hex(body: Body): string {
