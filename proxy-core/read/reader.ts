@@ -2,6 +2,7 @@ import { CisternError } from '../errors.ts';
 import { Fetches, type FetchesOptions } from './fetches.ts';
 import { Outlet } from './outlet.ts';
 import { ParallelFills, type ParallelFillsOptions } from './parallel.ts';
+import { Questions } from './questions.ts';
 import { Reading, type ReadingParts } from './reading.ts';
 import { serveFromMemory } from './short-way.ts';
 import { Trust, type TrustOptions } from './trust.ts';
@@ -29,6 +30,7 @@ export class Reader {
       trust: new Trust(options),
       fetches,
       parallel: new ParallelFills({ store, fetches, ...parallelFill }),
+      questions: new Questions(),
     };
     this.#fail = options.fail;
   }

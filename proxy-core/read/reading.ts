@@ -12,6 +12,7 @@ import { isPast, learn, mergeHeads } from './learn.ts';
 import { Lifeline } from './lifeline.ts';
 import type { Outlet } from './outlet.ts';
 import type { ParallelFills } from './parallel.ts';
+import type { Questions } from './questions.ts';
 import type { Trust } from './trust.ts';
 import type { ReadRequest } from './types.ts';
 import { type Wanted, wantedOf } from './wanted.ts';
@@ -21,6 +22,7 @@ export interface ReadingParts {
   readonly trust: Trust;
   readonly fetches: Fetches;
   readonly parallel: ParallelFills;
+  readonly questions: Questions;
 }
 
 /** How long a reader waits for what S3 answers to others before it asks by itself, ms. */
@@ -32,6 +34,7 @@ export class Reading {
   readonly #trust: Trust;
   readonly #fetches: Fetches;
   readonly #parallel: ParallelFills;
+  readonly #questions: Questions;
   readonly #request: ReadRequest;
   readonly #out: Outlet;
   #entry!: ObjectEntry;
@@ -41,6 +44,10 @@ export class Reading {
   #waitsUntil = performance.now() + PATIENCE;
   readonly #disk: DiskTurn;
   #startedOver = false;
+  /** Tells the caller's other reads of the object that what S3 says to this one is known. */
+  #heard: (() => void) | undefined;
+  /** It has waited for another read's question, which was in vain if it comes to asking again. */
+  #waited = false;
   /** Keeps a flight going whose answer was waited for, until it is clear what is wanted of it. */
   #interest: FlightReader | undefined;
   /** What S3 answered to this browser, for an answer whose body comes from the cache. */
@@ -51,6 +58,7 @@ export class Reading {
     this.#trust = parts.trust;
     this.#fetches = parts.fetches;
     this.#parallel = parts.parallel;
+    this.#questions = parts.questions;
     this.#disk = parts.fetches.disk.begin();
     this.#request = request;
     this.#out = out;
@@ -61,6 +69,7 @@ export class Reading {
     try {
       await this.#decide();
     } finally {
+      this.#heard?.();
       this.#interest?.leave();
     }
   }
@@ -227,17 +236,48 @@ export class Reading {
   }
 
   async #fetchPlain(): Promise<void> {
-    if (this.#request.kind.method === 'HEAD') return this.#askHead(this.#request.upstream);
-    const patience = this.#waitsUntil - performance.now();
+    if (this.#request.kind.method === 'HEAD') return this.#hearOthers() ?? this.#askHead(this.#request.upstream);
+    const patience = this.#patience;
     const other = patience > 0 ? this.#fetches.flights.unanswered(this.#entry, this.#epoch) : undefined;
     if (other) {
       // Somebody is finding out already. What S3 says to them is no permission for this caller, but it tells the version.
       this.#interest?.leave();
       this.#interest = other.join(0);
-      await answered(other, patience);
+      await within(other.answer, patience);
       return this.#out.gone ? undefined : this.#decide();
     }
     return this.#lead(this.#fetches.plain(this.#request, this.#entry, this.#epoch));
+  }
+
+  /** ms for which this read may still wait for what S3 answers to others. */
+  get #patience(): number {
+    return this.#waitsUntil - performance.now();
+  }
+
+  /**
+   * Lets S3's answer to another read of this caller's decide this one, where such a question is on its way; else takes
+   * note that one is, now. Undefined when this read has to ask by itself.
+   */
+  #hearOthers(): Promise<void> | undefined {
+    const { kind, caller } = this.#request;
+    if (this.#heard || !this.#trust.mayTrust(this.#request)) return undefined;
+    const running = this.#mayHear ? this.#questions.running(this.#entry, this.#epoch, caller, kind.method) : undefined;
+    if (running) return this.#decideAfter(running);
+    this.#heard = this.#questions.begin(this.#entry, this.#epoch, caller, kind.method);
+    return undefined;
+  }
+
+  /** What others hear can be of use to it. */
+  get #mayHear(): boolean {
+    const { facts, settings, mustAsk } = this.#request;
+    if (mustAsk || this.#waited || this.#patience <= 0) return false;
+    return settings.evaluate_conditions_from_cache || !hasPreconditions(facts);
+  }
+
+  async #decideAfter(running: Promise<void>): Promise<void> {
+    this.#waited = true;
+    await within(running, this.#patience);
+    if (!this.#out.gone) await this.#decide();
   }
 
   /** The same, without waiting for what S3 answers to others. */
@@ -265,6 +305,7 @@ export class Reading {
       note.detail = status < 300 ? 'fwd=uri-miss; detail=not_storable' : 'fwd=uri-miss';
       this.#trust.heard(this.#request, this.#entry, answer, flight.epoch, flight.sentAt);
     }
+    this.#heard?.();
     const length = bodyLength(answer, kind.method);
     this.#out.begin(status, statusText, passOn(headers, note), length);
     if (length === 0) {
@@ -279,6 +320,8 @@ export class Reading {
 
   /** S3 is asked about a candidate. */
   async #ask(head: Head, wanted: Wanted): Promise<void> {
+    const others = this.#hearOthers();
+    if (others) return others;
     const request = this.#request;
     const { kind, facts, signature, upstream, note } = request;
     const question = questionFor(upstream.headers, facts, signature, kind.method, head);
@@ -374,6 +417,7 @@ export class Reading {
       note.detail = 'fwd=uri-miss';
       this.#trust.heard(request, entry, answer, this.#epoch, sentAt);
     }
+    this.#heard?.();
     this.#out.begin(status, statusText, passOn(headers, note), 0);
     this.#out.end();
   }
@@ -394,6 +438,7 @@ export class Reading {
   /** S3 vouched for `head` to this caller, by an answer with these headers. */
   #vouched(head: Head, headers: RawHeaders, sentAt: number): void {
     this.#trust.vouched(this.#request, this.#entry, head, this.#epoch, sentAt);
+    this.#heard?.();
     if (this.#request.facts.originHeader !== undefined) this.#cors = corsHeaders(headers);
   }
 
@@ -403,19 +448,20 @@ export class Reading {
   }
 
   #giveStale(head: Head, wanted: Wanted): Promise<void> {
+    this.#heard?.();
     this.#request.note.outcome = 'HIT';
     this.#request.note.detail = 'hit; fwd=stale; detail=stale_if_error';
     return this.#give(head, wanted);
   }
 }
 
-/** Resolves when S3 has answered, one way or the other, or patience is at its end. */
-async function answered(flight: Flight, patience: number): Promise<void> {
+/** Resolves when that is over, one way or the other, or patience is. */
+async function within(answer: Promise<unknown>, patience: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise(resolve => {
     timer = setTimeout(resolve, patience);
   });
-  await Promise.race([flight.answer.catch(() => {}), late]);
+  await Promise.race([answer.catch(() => {}), late]);
   clearTimeout(timer);
 }
 

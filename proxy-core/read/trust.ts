@@ -28,6 +28,11 @@ export class Trust {
     return !request.mustAsk && this.#within(request, entry, ttlOf(request));
   }
 
+  /** A ttl lets what S3 says about one read hold for others. */
+  mayTrust(request: ReadRequest): boolean {
+    return ttlOf(request) > 0;
+  }
+
   /** RFC 5861 in the owner's hands: `cache.stale_if_error`, never at ttl 0, only to a caller whose allowance is as young. */
   mayServeStale(request: ReadRequest, entry: ObjectEntry): boolean {
     const ttl = ttlOf(request);
