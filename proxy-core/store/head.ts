@@ -17,6 +17,11 @@ export interface Head {
   readonly lastModified: number | undefined;
   /** Whether the whole object's `x-amz-checksum-*` headers are known (learnt with x-amz-checksum-mode, or known to be none). */
   readonly checksumsKnown: boolean;
+  /**
+   * Of a head made from a write's request and answer, which no reader has asked S3 about yet: the `Date` of that answer (or
+   * our clock), ms. It is never fresh. Undefined for a head that S3's answers to reads told.
+   */
+  readonly written?: number | undefined;
 }
 
 /** When and in which epoch S3 vouched for a head. Overwritten in place. */

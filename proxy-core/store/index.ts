@@ -7,3 +7,12 @@ export type { Fill } from './fill.ts';
 export type { Head, Part, Stamp } from './head.ts';
 export type { Cell } from './memory/cells.ts';
 export { SMALL, Store, type StoreCounters, type StoreOptions } from './store.ts';
+export type {
+  AsideFile,
+  CopyOptions,
+  CreatedUpload,
+  KeptContent,
+  KeptPart,
+  UploadCopy,
+  UploadStore,
+} from './uploads/types.ts';

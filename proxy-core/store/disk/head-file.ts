@@ -31,13 +31,14 @@ export function decodeStamp(text: string, version: string): Stamp {
 }
 
 export function encodeHead(storeKey: string, head: Head, stamp: Stamp): Buffer {
-  const { etag, length, headers, lastModified, checksumsKnown } = head;
+  const { etag, length, headers, lastModified, checksumsKnown, written } = head;
   const json = JSON.stringify({
     key: storeKey,
     etag,
     length,
     last_modified: lastModified,
     checksums_known: checksumsKnown,
+    written,
     headers,
   });
   return Buffer.from(`${encodeStamp(stamp, head.version)}${checkedLine(json)}`, 'latin1');
@@ -54,6 +55,7 @@ export function decodeHead(storeKey: string, file: Buffer): HeadFile | undefined
     length: number;
     last_modified?: number;
     checksums_known: boolean;
+    written?: number;
     headers: string[];
   };
   if (stored.key !== storeKey) return undefined;
@@ -66,6 +68,7 @@ export function decodeHead(storeKey: string, file: Buffer): HeadFile | undefined
       headers: stored.headers,
       lastModified: stored.last_modified,
       checksumsKnown: stored.checksums_known,
+      written: stored.written,
     },
     stamp: decodeStamp(file.toString('latin1', 0, STAMP_BYTES), version),
     bodyAt: newline + 1,

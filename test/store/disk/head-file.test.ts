@@ -24,6 +24,7 @@ const head: fc.Arbitrary<Head> = fc
     headers: fc.array(bytes, { maxLength: 8 }),
     lastModified: fc.option(fc.nat(2 ** 41), { nil: undefined }),
     checksumsKnown: fc.boolean(),
+    written: fc.option(fc.nat(2 ** 41), { nil: undefined }),
   })
   .map(facts => ({ ...facts, version: versionId(facts.etag, facts.length) }));
 
