@@ -3,8 +3,9 @@ import { type TestCertificate, testCertificate } from './certificate.ts';
 import { Faults } from './faults.ts';
 
 export * from '../../main/demo/origin/index.ts';
+export { type ChunkedOptions, type ChunkedUpload, chunkedUpload } from './aws-chunked.ts';
 export { type TestCertificate, testCertificate } from './certificate.ts';
-export { type Fault, Faults, type Match, SetFault } from './faults.ts';
+export { type Fault, Faults, type Match, SetFault, type Stage } from './faults.ts';
 
 export const ALICE: Principal = {
   name: 'alice',

@@ -28,6 +28,11 @@ export class ByteReader {
     }
   }
 
+  /** Lets go of the chunks, also when not all were taken. */
+  async close(): Promise<void> {
+    await this.#chunks.return?.();
+  }
+
   async #more(): Promise<boolean> {
     const next = await this.#chunks.next();
     if (next.done) return false;

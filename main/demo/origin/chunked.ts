@@ -26,7 +26,21 @@ export async function* decodeChunked(
     );
   }
   const reader = new ByteReader(raw);
-  let previous = rule.chain?.seed ?? '';
+  try {
+    const { total, last } = yield* chunks(reader, rule);
+    await readTrailers(reader, rule, last, trailers);
+    if (Number(length) !== total) throw incomplete(`x-amz-decoded-content-length is ${length}, ${total} bytes came`);
+  } finally {
+    await reader.close();
+  }
+}
+
+/** All chunks, down to the empty one; then how much there was and the last signature. */
+async function* chunks(
+  reader: ByteReader,
+  { chain }: Extract<PayloadRule, { kind: 'chunked' }>,
+): AsyncGenerator<Buffer, { total: number; last: string }> {
+  let last = chain?.seed ?? '';
   let [total, before] = [0, SMALLEST_CHUNK];
   for (;;) {
     const head = /^([0-9a-fA-F]{1,8})(?:;chunk-signature=([0-9a-f]{64}))?$/.exec((await reader.line()) ?? '');
@@ -42,17 +56,15 @@ export async function* decodeChunked(
     let left = size;
     for await (const piece of reader.pieces(size)) {
       left -= piece.length;
-      if (rule.chain) hash.update(piece);
+      if (chain) hash.update(piece);
       yield piece;
     }
     if (left > 0) throw incomplete('it ends inside a chunk');
-    if (rule.chain) previous = checkChunk(rule.chain, previous, hash.digest('hex'), head[2]);
+    if (chain) last = checkChunk(chain, last, hash.digest('hex'), head[2]);
     total += size;
-    if (size === 0) break;
+    if (size === 0) return { total, last };
     if ((await reader.line()) !== '') throw incomplete('a chunk is longer than its size');
   }
-  await readTrailers(reader, rule, previous, trailers);
-  if (Number(length) !== total) throw incomplete(`x-amz-decoded-content-length is ${length}, ${total} bytes came`);
 }
 
 function checkChunk(chain: SignatureChain, previous: string, hash: string, signature: string | undefined): string {

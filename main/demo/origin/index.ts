@@ -15,13 +15,15 @@ import {
 } from './store.ts';
 import { keptHeaders } from './stored-headers.ts';
 
-export { type Body, bufferBody, generatedBody } from './bodies.ts';
+export { type Body, bufferBody, chunksOf, generatedBody } from './bodies.ts';
+export { CHECKSUM_ALGORITHMS, type ChecksumAlgorithm, digest } from './checksums.ts';
 export type { S3ErrorCode } from './errors.ts';
 export type { Exchange, Hooks } from './exchange.ts';
 export type { Reply } from './message.ts';
 export { type Action, DEMO_PRINCIPAL, type Principal, type Rule } from './principals.ts';
 export type { RequestRecord } from './request-log.ts';
 export { amzDate, presign, type SignInput, signHeaders } from './signer.ts';
+export { sha256Hex, sign, signingKey } from './sigv4.ts';
 export type { BucketOptions, StoredObject } from './store.ts';
 
 export interface OriginOptions {

@@ -122,6 +122,8 @@ async function send(settings: ServerSettings, exchange: Exchange, reply: Reply):
     }
   }
   response.end();
+  // What is left of a body that was refused half-way must not stand before the connection's next request.
+  if (!request.complete && !exchange.mustClose) request.resume();
 }
 
 async function drained(response: ServerResponse): Promise<void> {
