@@ -1,5 +1,5 @@
-import { xxh64 } from '@node-rs/xxhash';
 import type { Head, Part, Stamp } from '../head.ts';
+import { checkedJson, checkedLine, hexOf } from './checked-line.ts';
 import { versionId } from './paths.ts';
 
 /**
@@ -97,18 +97,4 @@ export function decodePart(storeKey: string, version: string, number: number, fi
   };
   if (stored.key !== storeKey || stored.version !== version || stored.number !== number) return undefined;
   return { start: stored.start, end: stored.end, headers: stored.headers, checksumsKnown: stored.checksums_known };
-}
-
-/** One line of JSON (which holds no line break) behind its checksum. */
-function checkedLine(json: string): string {
-  return `${hexOf(json)} ${json}\n`;
-}
-
-function checkedJson(line: string): string | undefined {
-  const json = line.slice(17, -1);
-  return line === checkedLine(json) ? json : undefined;
-}
-
-function hexOf(text: string): string {
-  return xxh64(Buffer.from(text, 'latin1')).toString(16).padStart(16, '0');
 }
