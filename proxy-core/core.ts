@@ -66,10 +66,13 @@ export async function startCore(settings: Settings, options: CoreOptions = {}): 
   const onEvent = (key: string, message: string) => problems.event(key, message);
 
   const { cache, server, connection_pool: pool, logging } = settings;
-  const store = new Store({
+  const buckets: BucketSettings = new BucketSettings(settings, { isThere: () => store.isThere() });
+  const store: Store = new Store({
     cacheDir: cache.cache_dir,
     maxDiskBytes: cache.max_cache_size,
     minFreeSpace: cache.min_free_space,
+    uploadPercent: cache.write_cache_percent,
+    putTtl: (folder, key) => buckets.resolve(folder, key).put_ttl,
     ramEnabled: cache.ram_cache_enabled,
     maxRamBytes: cache.max_ram_cache_size,
     maxHeads: cache.metadata_cache.max_entries,
@@ -108,7 +111,6 @@ export async function startCore(settings: Settings, options: CoreOptions = {}): 
     },
     upstreamProxy: pool.upstream_proxy,
   });
-  const buckets = new BucketSettings(settings, { isThere: () => store.isThere() });
   const accessLog = logging.access_log_enabled
     ? new AccessLog({
         dir: logging.access_log_dir,

@@ -89,7 +89,7 @@ const cache = Type.Object(
     ),
     write_cache_percent: percent(
       10,
-      'Share of `max_cache_size` that uploads nobody has read yet, and parts of uploads that still run, may take.',
+      'Share of the cache that uploads which nobody has read yet, and those that still run, may take together, in percent.',
     ),
     put_ttl: duration(
       '1h',

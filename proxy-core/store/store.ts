@@ -3,13 +3,14 @@ import { Blocks } from './blocks.ts';
 import { BufferPool } from './buffer-pool.ts';
 import { Catalog } from './catalog.ts';
 import { CacheFolder } from './disk/cache-folder.ts';
-import { Capacity, type FreeSpaceFloor } from './disk/capacity.ts';
+import { Capacity } from './disk/capacity.ts';
 import { codeOf, isMissing } from './disk/disk-error.ts';
 import { type Content, DamagedExtent } from './disk/extent-file.ts';
 import { type Binding, UNIT } from './disk/extent-format.ts';
 import type { Extent } from './disk/extent-index.ts';
 import { decodeExtent } from './disk/extent-memory.ts';
 import { encodeExtent, shrinks } from './disk/extent-writer.ts';
+import type { FreeSpaceFloor } from './disk/free-space.ts';
 import { Instance } from './disk/instance.ts';
 import { OpenFiles } from './disk/open-files.ts';
 import { gibOf } from './disk/paths.ts';
@@ -30,6 +31,10 @@ export interface StoreOptions {
   readonly cacheDir: string;
   readonly maxDiskBytes: number;
   readonly minFreeSpace: FreeSpaceFloor;
+  /** Share of the disk cache, in percent, of uploads that nobody has read, or that still run. */
+  readonly uploadPercent: number;
+  /** How long an upload may wait for its first reader, ms; by folder of the bucket and key. */
+  readonly putTtl: (folder: string, key: string) => number;
   readonly ramEnabled: boolean;
   readonly maxRamBytes: number;
   readonly maxHeads: number;
@@ -100,6 +105,8 @@ export class Store {
       cacheDir: options.cacheDir,
       maxBytes: options.maxDiskBytes,
       minFree: options.minFreeSpace,
+      uploadPercent: options.uploadPercent,
+      putTtl: options.putTtl,
       patience: options.diskTimeout,
       now: () => this.now(),
       remove: path => {
@@ -122,7 +129,7 @@ export class Store {
       cacheDir: options.cacheDir,
       instance: this.#instance.id,
       modes,
-      onBytes: bytes => this.capacity.add(bytes),
+      onBytes: (bytes, path) => this.capacity.add(bytes, path),
     });
     const alone = () => this.#instance.alone;
     this.#extents = new Extents({ scratch: this.#scratch, alone });

@@ -167,13 +167,15 @@ describe('eviction', () => {
       cacheDir: folder,
       maxBytes: 1000,
       minFree: { bytes: 0 },
+      uploadPercent: 10,
+      putTtl: () => 0,
       patience: 50,
       now: Date.now,
       remove: path => volume.unlink(path),
       removeFolder: path => volume.rmdir(path),
       onProblem: message => problems.push(message),
     });
-    capacity.add(2000);
+    capacity.add(2000, join(folder, 'buckets', 'x'));
     await capacity.settled();
     // A loop of rejected promises would never let this come.
     await new Promise(resolve => setImmediate(resolve));
@@ -191,6 +193,8 @@ describe('room for an extent', () => {
       cacheDir: folder,
       maxBytes,
       minFree: { bytes: 0 },
+      uploadPercent: 10,
+      putTtl: () => 0,
       patience,
       now: Date.now,
       remove,

@@ -50,6 +50,8 @@ export async function openStore(cacheDir: string, options: Partial<StoreOptions>
     cacheDir,
     maxDiskBytes: 1 << 30,
     minFreeSpace: { bytes: 0 },
+    uploadPercent: 10,
+    putTtl: () => 3_600_000,
     ramEnabled: false,
     maxRamBytes: 64 << 20,
     maxHeads: 10_000,

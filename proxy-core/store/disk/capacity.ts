@@ -1,16 +1,22 @@
 import { join } from 'node:path';
-import { Census } from './census.ts';
+import { Unread, type UnreadUpload } from '../uploads/unread.ts';
+import { UploadRoom } from '../uploads/upload-room.ts';
+import { Census, type Counted } from './census.ts';
 import { inWords } from './disk-error.ts';
+import { Eviction } from './eviction.ts';
+import type { Room } from './extent-output.ts';
+import { FreeSpace, type FreeSpaceFloor } from './free-space.ts';
 import type { Volume } from './volume.ts';
-
-/** A floor of free space on the volume: a share of it in percent, or bytes. */
-export type FreeSpaceFloor = { readonly percent: number } | { readonly bytes: number };
 
 export interface CapacityOptions {
   readonly volume: Volume;
   readonly cacheDir: string;
   readonly maxBytes: number;
   readonly minFree: FreeSpaceFloor;
+  /** Share of the cache, in percent, of uploads that nobody has read, or that still run. */
+  readonly uploadPercent: number;
+  /** How long an upload may wait for its first reader, ms; by folder of the bucket and key. */
+  readonly putTtl: (folder: string, key: string) => number;
   /** How long a fill may wait for room, ms. */
   readonly patience: number;
   /** Now on the volume's clock, ms. */
@@ -24,22 +30,12 @@ export interface CapacityOptions {
 /** Eviction begins above the one share of the limit, a little before fills have to wait, and goes on down to the other. */
 const HIGH_WATER = 0.98;
 const LOW_WATER = 0.95;
-/** Folders looked at for one choice of victims, and files in each; the oldest quarter goes first. */
-const SAMPLE = 12;
-const FILES = 64;
-/** An epoch without a head is forgotten after this long: no read that began before the write is still unanswered, ms. */
-const EPOCH_KEPT = 15 * 60_000;
-/** After a search that found nothing to remove, ms. */
-const REST = 60_000;
-/** Samples without a file in them after which less is there than was counted. */
+/** Steps that find nothing after which a census has to say why. */
 const BARREN = 20;
+/** After it has said that there is nothing to remove, ms. */
+const REST = 60_000;
 const LOOK_EVERY = 2000;
 const COUNT_EVERY = 3_600_000;
-
-interface Found {
-  path: string;
-  usedAt: number;
-}
 
 interface Waiting {
   readonly bytes: number;
@@ -50,29 +46,50 @@ interface Waiting {
  * Keeps the cache's allocated bytes under `max_cache_size` and the volume's free space over its floor. What is there is
  * counted by a paced census in the background, and by what this process adds and removes from then on.
  */
-export class Capacity {
+export class Capacity implements Room {
+  /** Room for copies of uploads, within their share. */
+  readonly uploads: UploadRoom;
   readonly #options: CapacityOptions;
+  readonly #unread = new Unread();
+  readonly #space: FreeSpace;
   readonly #census: Census;
+  readonly #eviction: Eviction;
+  readonly #stage: string;
   #bytes = 0;
+  /** Of that, parts of multipart uploads that still run. */
+  #staged = 0;
   #reserved = 0;
   #waiting: Waiting[] = [];
   #stopped = false;
   #evicting: Promise<void> | undefined;
   #counting: Promise<void> | undefined;
   #countedAt = Number.NEGATIVE_INFINITY;
-  /** The last search found nothing to remove; the census that follows says whether too much was counted. */
+  /** The last search was in vain; a census that begins after it says why. */
   #barren = false;
   #restUntil = Number.NEGATIVE_INFINITY;
-  /** What the volume has free above its floor, as last seen, less what was added since. */
-  #spare = Number.POSITIVE_INFINITY;
+  /** What is wrong with the volume's space, and with making room. */
+  #problems: { space?: string | undefined; room?: string | undefined } = {};
+  #shown: string | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: CapacityOptions) {
     this.#options = options;
-    this.#census = new Census(options);
+    this.#stage = join(options.cacheDir, 'uploads');
+    const unread = this.#unread;
+    this.#space = new FreeSpace(options);
+    this.#census = new Census({ ...options, unread });
+    this.#eviction = new Eviction({ ...options, unread });
+    this.uploads = new UploadRoom({
+      room: this,
+      unread,
+      limit: () => this.#uploadLimit,
+      staged: () => this.#staged,
+      remove: upload => this.#eviction.removeUpload(upload),
+      onFailed: error => this.#failed(error),
+    });
   }
 
-  /** Allocated bytes of `buckets/`, as far as counted. */
+  /** Allocated bytes of `buckets/` and `uploads/`, as far as counted. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -84,7 +101,7 @@ export class Capacity {
 
   /** Nothing new is stored at the moment. */
   get full(): boolean {
-    return this.#spare < this.#reserved || this.#bytes >= this.#options.maxBytes;
+    return this.#space.spare < this.#reserved || this.#bytes >= this.#options.maxBytes;
   }
 
   start(): void {
@@ -100,16 +117,30 @@ export class Capacity {
   stop(): void {
     this.#stopped = true;
     this.#census.stop();
+    this.uploads.stop();
     clearInterval(this.#timer);
     for (const { answer } of this.#waiting.splice(0)) answer(false);
   }
 
-  /** Tells what was added or (negative) removed. */
-  add(bytes: number): void {
+  /** Tells what was added or (negative) removed, and where. */
+  add(bytes: number, path: string): void {
     this.#bytes = Math.max(0, this.#bytes + bytes);
-    this.#spare -= bytes;
+    if (path.startsWith(this.#stage)) this.#staged = Math.max(0, this.#staged + bytes);
+    this.#space.add(bytes);
     if (bytes < 0) this.#grant();
     else if (this.#excess > 0) this.#evict();
+  }
+
+  /** An upload has its place, and a head that nobody has read yet. */
+  addUnread(upload: Omit<UnreadUpload, 'at'>): void {
+    this.#unread.add({ ...upload, at: this.#options.now() });
+    // In a later turn: what was reserved for it may be given back in this one.
+    setImmediate(() => void this.uploads.trim());
+  }
+
+  /** S3 has vouched for its head, or it is gone. Only for objects whose head was a write's. */
+  removeUnread(hash: string): void {
+    this.#unread.remove(hash);
   }
 
   /** Room for a file that will be added; resolves with false when none can be made in time. To be released in the end. */
@@ -142,11 +173,12 @@ export class Capacity {
   /** Resolves when nothing is being counted or evicted. For tests and the command line. */
   async settled(): Promise<void> {
     while (this.#counting || this.#evicting) await (this.#counting ?? this.#evicting);
+    await this.uploads.trim();
   }
 
   #fits(bytes: number): boolean {
     const taken = this.#reserved + bytes;
-    return this.#bytes + taken <= this.#options.maxBytes && taken <= this.#spare;
+    return this.#bytes + taken <= this.#options.maxBytes && taken <= this.#space.spare;
   }
 
   #grant(): void {
@@ -160,134 +192,109 @@ export class Capacity {
   /** Bytes to be removed before eviction may rest; 0 or less while it need not begin. */
   get #excess(): number {
     const { maxBytes } = this.#options;
+    const { spare } = this.#space;
     const taken = this.#bytes + this.#reserved;
     const wanted = this.#waiting.reduce((sum, { bytes }) => sum + bytes, 0);
-    if (taken + wanted <= maxBytes * HIGH_WATER && this.#spare >= this.#reserved) return 0;
-    return Math.min(
-      this.#bytes,
-      Math.max(taken + wanted - maxBytes * LOW_WATER, this.#reserved + wanted - this.#spare),
-    );
+    if (taken + wanted <= maxBytes * HIGH_WATER && spare >= this.#reserved) return 0;
+    return Math.min(this.#bytes, Math.max(taken + wanted - maxBytes * LOW_WATER, this.#reserved + wanted - spare));
+  }
+
+  /** Most that uploads may take; where the free space bounds the cache, of what that lets it grow to. */
+  get #uploadLimit(): number {
+    const { maxBytes, uploadPercent } = this.#options;
+    return (Math.max(0, Math.min(maxBytes, this.#bytes + this.#space.spare)) * uploadPercent) / 100;
   }
 
   #evict(): void {
     if (this.#stopped || performance.now() < this.#restUntil) return;
     this.#evicting ??= this.#evictDown()
       .then(made => {
-        if (made) this.#options.onProblem(undefined);
+        if (made) this.#say({ room: undefined });
       })
       // Tried again at the next look at the volume, not at once: it would fail at once, too.
-      .catch(error => this.#options.onProblem(`room could not be made in the cache: ${inWords(error)}`))
+      .catch(error => this.#failed(error))
       .finally(() => {
         this.#evicting = undefined;
       });
   }
 
-  /** False when there is nothing to remove, or less is there than was counted. */
+  /** False when nothing to remove was found. */
   async #evictDown(): Promise<boolean> {
     const target = this.#bytes - this.#excess;
-    let barren = 0;
-    while (this.#bytes > target && !this.#stopped) {
-      const found = await this.#sample();
-      barren = found.length === 0 ? barren + 1 : 0;
-      if (barren >= BARREN) {
-        this.#barren = true;
-        this.#count();
-        return false;
-      }
-      found.sort((a, b) => a.usedAt - b.usedAt);
-      for (const { path } of found.slice(0, Math.ceil(found.length / 4))) {
-        if (this.#bytes <= target) break;
-        await this.#options.remove(path).catch((error: NodeJS.ErrnoException) => {
-          if (error.code !== 'ENOENT') throw error;
-        });
-      }
+    const enough = () => this.#bytes <= target || this.#stopped;
+    for (let barren = 0; !enough(); ) {
+      barren = (await this.#eviction.step(enough)) ? 0 : barren + 1;
+      if (barren < BARREN) continue;
+      this.#barren = true;
+      this.#restUntil = performance.now() + LOOK_EVERY;
+      this.#count();
+      return false;
     }
     return true;
   }
 
-  /** Extents and heads of a random sample of folders. */
-  async #sample(): Promise<Found[]> {
-    const found: Found[] = [];
-    for (let i = 0; i < SAMPLE; i++) await this.#descend(join(this.#options.cacheDir, 'buckets'), 0, found);
-    return found;
-  }
-
-  /** Bucket, first digits, next digits; then the files of some objects and, of a larger object, one of its folders. */
-  async #descend(folder: string, depth: number, found: Found[]): Promise<void> {
-    const { volume, removeFolder } = this.#options;
-    const names = await this.#census.names(folder);
-    if (names.length === 0 && depth > 0) await removeFolder(folder).catch(() => {});
-    if (depth < 3) {
-      const next = anyOf(names.filter(name => !name.startsWith('_')));
-      if (next !== undefined) await this.#descend(join(folder, next), depth + 1, found);
-      return;
-    }
-    const folders: string[] = [];
-    const oldEpoch = this.#options.now() - EPOCH_KEPT;
-    for (const name of someOf(names, FILES)) {
-      const epoch = name.endsWith('.epoch');
-      if (epoch && names.includes(`${name.slice(0, -'.epoch'.length)}.head`)) continue;
-      const path = join(folder, name);
-      const stats = await volume.stat(path).catch(() => undefined);
-      if (epoch && stats && stats.mtimeMs > oldEpoch) continue;
-      if (stats?.isDirectory()) folders.push(path);
-      else if (stats) found.push({ path, usedAt: Math.max(stats.mtimeMs, stats.atimeMs) });
-    }
-    const next = anyOf(folders);
-    if (next !== undefined) await this.#descend(next, depth + 1, found);
-  }
-
   /** What was added while the census ran is not in it: it leaves out what is younger than its beginning. */
   #count(): void {
-    const before = this.#bytes;
+    const before = { bytes: this.#bytes, staged: this.#staged };
+    const asked = this.#barren;
     this.#counting ??= this.#census
       .take(this.#options.now())
-      .then(bytes => {
-        if (bytes === undefined) return;
-        this.#bytes = Math.max(0, bytes + this.#bytes - before);
+      .then(counted => {
+        if (!counted) return;
+        this.#bytes = Math.max(0, counted.total + this.#bytes - before.bytes);
+        this.#staged = Math.max(0, counted.staged + this.#staged - before.staged);
         this.#countedAt = performance.now();
-        const barren = this.#barren;
-        this.#barren = false;
-        if (this.#excess <= 0) return;
-        if (!barren) this.#evict();
-        else {
-          this.#restUntil = performance.now() + REST;
-          this.#options.onProblem(
-            'the cache is full of records of recent writes, which are kept for 15 minutes; raise cache.max_cache_size',
-          );
-        }
+        void this.uploads.trim();
+        if (asked) this.#judge(counted);
+        if (this.#excess > 0) this.#evict();
+        else this.#say({ room: undefined });
       })
-      // The volume's own breaker reports it; the next look at the volume tries again.
-      .catch(() => {})
+      .catch(() => {
+        // The volume's own breaker reports it; the next look at the volume tries again.
+        this.#barren = false;
+      })
       .finally(() => {
         this.#counting = undefined;
+        // One that ran already when the search was in vain does not tell why.
+        if (this.#barren && !this.#stopped) this.#count();
       });
+  }
+
+  /** Why a search was in vain: too much had been counted, it had no luck, or there is nothing to remove. */
+  #judge({ removable, records }: Counted): void {
+    this.#barren = false;
+    if (this.#excess <= 0 || removable > 0) return;
+    this.#restUntil = performance.now() + REST;
+    // Else it is for the volume's sake, which is shown already.
+    if (this.#bytes <= this.#options.maxBytes * LOW_WATER) return;
+    const what =
+      records > 0 ? 'records of recent writes, which are kept for 15 minutes' : 'folders and settings of buckets';
+    this.#say({ room: `the cache is full of ${what}; raise cache.max_cache_size` });
   }
 
   async #lookAtVolume(): Promise<void> {
     try {
-      const { bsize, blocks, bavail } = await this.#options.volume.statfs(this.#options.cacheDir);
-      const { minFree, onProblem } = this.#options;
-      const floor = 'percent' in minFree ? blocks * bsize * (minFree.percent / 100) : minFree.bytes;
-      const was = this.#spare;
-      this.#spare = bavail * bsize - floor;
-      if (this.#spare < 0)
-        onProblem('the cache volume has less free space than cache.min_free_space; nothing new is stored');
-      else if (was < 0) onProblem(undefined);
-      this.#grant();
+      await this.#space.look();
     } catch {
       // The volume's own breaker reports it.
+      return;
     }
+    const full = this.#space.spare < 0;
+    this.#say({
+      space: full ? 'the cache volume has less free space than cache.min_free_space; nothing new is stored' : undefined,
+    });
+    this.#grant();
   }
-}
 
-function anyOf<T>(items: readonly T[]): T | undefined {
-  return items[Math.floor(Math.random() * items.length)];
-}
+  #failed(error: unknown): void {
+    this.#say({ room: `room could not be made in the cache: ${inWords(error)}` });
+  }
 
-/** At most `count` of the items, from a random one on. */
-function someOf<T>(items: readonly T[], count: number): T[] {
-  if (items.length <= count) return [...items];
-  const from = Math.floor(Math.random() * items.length);
-  return Array.from({ length: count }, (_, i) => items[(from + i) % items.length] as T);
+  #say(problem: { space?: string | undefined; room?: string | undefined }): void {
+    this.#problems = { ...this.#problems, ...problem };
+    const shown = this.#problems.space ?? this.#problems.room;
+    if (shown === this.#shown) return;
+    this.#shown = shown;
+    this.#options.onProblem(shown);
+  }
 }

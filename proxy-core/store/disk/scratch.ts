@@ -18,8 +18,8 @@ export class Scratch {
   readonly volume: Volume;
   readonly folder: string;
   readonly modes: FileModes;
-  /** Told the growth of the cache in allocated bytes. */
-  readonly #onBytes: (bytes: number) => void;
+  /** Told the growth of the cache in allocated bytes, and where. */
+  readonly #onBytes: (bytes: number, path: string) => void;
   #next = 0;
 
   constructor(options: {
@@ -27,7 +27,7 @@ export class Scratch {
     cacheDir: string;
     instance: string;
     modes: FileModes;
-    onBytes: (bytes: number) => void;
+    onBytes: (bytes: number, path: string) => void;
   }) {
     this.volume = options.volume;
     this.folder = join(options.cacheDir, 'tmp', options.instance);
@@ -48,7 +48,7 @@ export class Scratch {
       await this.#inFolder(this.folder, () => this.volume.writeFile(aside, data, this.modes.file, removeLate));
       const replaced = await this.volume.stat(path).then(allocatedBytes, () => 0);
       await this.#inFolder(folder, () => this.volume.rename(aside, path));
-      this.#onBytes(allocated(data.length) - replaced);
+      this.#onBytes(allocated(data.length) - replaced, path);
     } catch (error) {
       this.volume.unlink(aside).catch(() => {});
       throw error;
@@ -69,12 +69,12 @@ export class Scratch {
   async place(aside: string, path: string, folder: string, size: number): Promise<void> {
     try {
       await this.#inFolder(folder, () => this.volume.link(aside, path));
-      this.#onBytes(allocated(size));
+      this.#onBytes(allocated(size), path);
     } catch (error) {
       if (hasNoLinks(error)) {
         const replaced = await this.volume.stat(path).then(allocatedBytes, () => 0);
         await this.#inFolder(folder, () => this.volume.rename(aside, path));
-        this.#onBytes(allocated(size) - replaced);
+        this.#onBytes(allocated(size) - replaced, path);
         return;
       }
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
@@ -88,7 +88,7 @@ export class Scratch {
     const { volume } = this;
     const size = await volume.stat(path).then(allocatedBytes, () => 0);
     await volume.unlink(path);
-    this.#onBytes(-size);
+    this.#onBytes(-size, path);
   }
 
   /** Removes a folder and all that is in it, one operation at a time, as far as the volume lets. */
@@ -107,7 +107,7 @@ export class Scratch {
   async removeFolder(folder: string): Promise<void> {
     const size = await this.volume.stat(folder).then(allocatedBytes, () => 0);
     await this.volume.rmdir(folder);
-    this.#onBytes(-size);
+    this.#onBytes(-size, folder);
   }
 
   /** Overwrites the first bytes of a published file (a head's stamp). */
@@ -131,7 +131,7 @@ export class Scratch {
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
       const made = await this.volume.mkdir(folder, this.modes.folder);
-      if (folder !== this.folder) this.#onBytes(made * BLOCK);
+      if (folder !== this.folder) this.#onBytes(made * BLOCK, folder);
       return act();
     }
   }

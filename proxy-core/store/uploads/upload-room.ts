@@ -1,0 +1,86 @@
+import type { Room } from '../disk/extent-output.ts';
+import type { Unread, UnreadUpload } from './unread.ts';
+
+export interface UploadRoomOptions {
+  /** Room in the cache as a whole. */
+  readonly room: Room;
+  readonly unread: Unread;
+  /** Most that uploads may take together, bytes. */
+  readonly limit: () => number;
+  /** Bytes of kept parts of multipart uploads that are neither completed nor aborted. */
+  readonly staged: () => number;
+  /** Removes an upload that nobody has read. */
+  readonly remove: (upload: UnreadUpload) => Promise<void>;
+  readonly onFailed: (error: unknown) => void;
+}
+
+/** What a head, and the folder that it may need, take at least. */
+const HEAD = 8192;
+
+/**
+ * Room for copies of uploads, within their share of the cache (`write_cache_percent`). It counts the uploads that nobody
+ * has read, the parts of those that still run, and what is reserved here. To make room the oldest unread upload goes.
+ */
+export class UploadRoom implements Room {
+  readonly #options: UploadRoomOptions;
+  #reserved = 0;
+  #trimming: Promise<void> | undefined;
+  #stopped = false;
+
+  constructor(options: UploadRoomOptions) {
+    this.#options = options;
+  }
+
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  /** Whether a copy is worth beginning: what can't go leaves room for it. `length` is its content's, if known. */
+  takes(length: number | undefined): boolean {
+    return !this.#stopped && this.#running + (length ?? 0) + HEAD <= this.#options.limit();
+  }
+
+  /** Room for a file of an upload's copy; false when there is none. To be released when it has its place, or is gone. */
+  async reserve(bytes: number): Promise<boolean> {
+    const { room, limit } = this.#options;
+    if (this.#stopped || this.#running + bytes > limit()) return false;
+    this.#reserved += bytes;
+    await this.trim();
+    if (await room.reserve(bytes)) return true;
+    this.#reserved -= bytes;
+    return false;
+  }
+
+  release(bytes: number): void {
+    this.#reserved -= bytes;
+    this.#options.room.release(bytes);
+  }
+
+  /** Makes unread uploads go until the rest keeps to its share, or the volume fails. */
+  async trim(): Promise<void> {
+    if (this.#exceeded)
+      this.#trimming ??= this.#trim().finally(() => {
+        this.#trimming = undefined;
+      });
+    await this.#trimming;
+  }
+
+  /** Bytes of what can't go. */
+  get #running(): number {
+    return this.#options.staged() + this.#reserved;
+  }
+
+  get #exceeded(): boolean {
+    const { unread, limit } = this.#options;
+    return !this.#stopped && unread.size > 0 && unread.bytes + this.#running > limit();
+  }
+
+  async #trim(): Promise<void> {
+    const { unread, remove, onFailed } = this.#options;
+    try {
+      for (let { oldest } = unread; oldest && this.#exceeded; { oldest } = unread) await remove(oldest);
+    } catch (error) {
+      onFailed(error);
+    }
+  }
+}
