@@ -7,7 +7,11 @@ import type { ReadSettings } from './types.ts';
  * store looks at the first 64 KiB and decides (design section 6). Parquet and ORC usually are compressed inside, but not
  * always, so they are tried.
  */
-export function mayCompress(settings: ReadSettings, head: Head, key: string): boolean {
+export function mayCompress(
+  settings: Pick<ReadSettings, 'compression_enabled' | 'compression_threshold'>,
+  head: Pick<Head, 'length' | 'headers'>,
+  key: string,
+): boolean {
   if (!settings.compression_enabled || head.length < Math.max(settings.compression_threshold, BLOCK)) return false;
   const encoding = headerValue(head.headers, 'content-encoding');
   if (encoding !== undefined && encoding !== 'identity' && encoding !== 'aws-chunked') return false;

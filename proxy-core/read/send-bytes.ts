@@ -1,0 +1,70 @@
+import type { Span } from '../request/index.ts';
+import type { Head } from '../store/index.ts';
+import { BodyLost, sendBody } from './body.ts';
+import type { Flight } from './flight.ts';
+import type { FlightReader } from './flight-reader.ts';
+import { isPast } from './learn.ts';
+import { Lifeline } from './lifeline.ts';
+import type { Reading } from './reading.ts';
+
+/** Sends the bytes of an answer whose head is ready, and sees to it that what is missing of them is fetched in time. */
+export async function sendBytes(reading: Reading, head: Head, span: Span, first?: FlightReader): Promise<void> {
+  const { request, entry, epoch, out, disk, parts } = reading;
+  const { store, fetches } = parts;
+  const source = { fetches, request, entry, head, epoch };
+  const lifeline = new Lifeline(source, span);
+  const passed = new Set<Flight>();
+  const openGap = (missing: Span) => fetchGap(reading, head, missing);
+  const ahead = parts.parallel.for(source, span, openGap, passed);
+  try {
+    await sendBody(
+      {
+        store,
+        flights: fetches.flights,
+        request,
+        entry,
+        head,
+        epoch,
+        out,
+        note: request.note,
+        disk,
+        passed,
+        fetchGap: openGap,
+        fetchAll: all => watched(reading, head, fetches.gap(request, entry, head, epoch, all)),
+        fetchOwn: at => watched(reading, head, fetches.own(request, entry, head, epoch, at)),
+        onProgress: (at, flight) => {
+          lifeline.at = at;
+          ahead?.advance(at, flight);
+          if (flight) reading.interest?.leave();
+        },
+      },
+      span,
+      first,
+    );
+  } catch (error) {
+    if (!(error instanceof BodyLost)) throw error;
+    // Where the client has heard nothing yet, the read starts over with its plain request; else it sees a cut.
+    return reading.startOver() || out.cut(error.message);
+  } finally {
+    lifeline.end();
+    ahead?.end();
+  }
+}
+
+/** Starts the fetch of what is missing of `span` from its first byte on. */
+export function fetchGap(reading: Reading, head: Head, { start, end }: Span): Flight | undefined {
+  const { request, entry, epoch, parts } = reading;
+  const last = parts.fetches.gapEnd(entry, head, epoch, { start, end });
+  return watched(reading, head, parts.fetches.gap(request, entry, head, epoch, { start, end: last }));
+}
+
+function watched({ entry, parts }: Reading, head: Head, flight: Flight | undefined): Flight | undefined {
+  flight?.answer.then(
+    ({ status, learnt }) => {
+      // The object has another version now, or is gone: nobody may be given this one as fresh any more.
+      if (!learnt && isPast(status) && entry.head?.version === head.version) parts.store.catalog.distrust(entry);
+    },
+    () => {},
+  );
+  return flight;
+}
