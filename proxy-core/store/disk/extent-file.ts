@@ -1,7 +1,16 @@
 import { decompressFrame } from 'lz4-napi';
 import type { Span } from '../../request/index.ts';
 import { type BufferPool, PIECE } from '../buffer-pool.ts';
-import { type Binding, checksum, decodeIndex, indexSize, UNIT, type UnitEntry, unitSpan } from './extent-format.ts';
+import {
+  type Binding,
+  checksum,
+  decodeIndex,
+  indexSize,
+  UNIT,
+  type UnitEntry,
+  type Units,
+  unitSpan,
+} from './extent-format.ts';
 import type { Volume } from './volume.ts';
 
 /** A file whose content can't be trusted: damaged, cut short, or in the wrong place. It is removed and read from S3. */
@@ -27,11 +36,11 @@ export class ExtentFile {
   readonly span: Span;
   readonly #volume: Volume;
   readonly #fd: number;
-  readonly #units: readonly UnitEntry[];
+  readonly #units: Units;
   #readers = 0;
   #closing = false;
 
-  private constructor(volume: Volume, path: string, span: Span, fd: number, units: readonly UnitEntry[]) {
+  private constructor(volume: Volume, path: string, span: Span, fd: number, units: Units) {
     this.#volume = volume;
     this.path = path;
     this.span = span;
@@ -43,12 +52,11 @@ export class ExtentFile {
     const fd = await volume.open(path, 'r');
     try {
       const size = (await volume.fstat(fd)).size;
-      const length = indexSize(span);
-      if (size < length) throw new DamagedExtent('shorter than its index');
-      const frame = Buffer.allocUnsafeSlow(length);
-      if ((await volume.read(fd, frame, 0, length, size - length)) !== length)
+      const length = Math.min(size, indexSize(span));
+      const tail = Buffer.allocUnsafeSlow(length);
+      if ((await volume.read(fd, tail, 0, length, size - length)) !== length)
         throw new DamagedExtent('short read of the index');
-      const units = decodeIndex(frame, binding, span);
+      const units = decodeIndex(tail, binding, span);
       if (!units) throw new DamagedExtent('bad index');
       return new ExtentFile(volume, path, span, fd, units);
     } catch (error) {
@@ -92,8 +100,8 @@ export class ExtentFile {
         throw Object.assign(error as Error, { keepsBuffer: (error as Error).name === 'DiskUnavailable' });
       });
       if (got !== size) throw new DamagedExtent('short read');
-      const from = unitSpan(this.span, first).start;
-      const to = unitSpan(this.span, last).end;
+      const from = this.#spanOf(first).start;
+      const to = this.#spanOf(last).end;
       const pieces = head.stored
         ? this.#verifyStored(buffer, first, last, head.offset)
         : await this.#decode(buffer, first, last, head.offset);
@@ -121,11 +129,16 @@ export class ExtentFile {
   }
 
   #indexOf(offset: number): number {
-    return Math.floor(offset / UNIT) - Math.floor(this.span.start / UNIT);
+    const { grid } = this.#units;
+    return Math.floor((offset - grid) / UNIT) - Math.floor((this.span.start - grid) / UNIT);
+  }
+
+  #spanOf(index: number): Span {
+    return unitSpan(this.span, index, this.#units.grid);
   }
 
   #unit(index: number): UnitEntry {
-    const unit = this.#units[index];
+    const unit = this.#units.entries[index];
     if (!unit) throw new RangeError(`no unit ${index} in ${this.span.start}-${this.span.end}`);
     return unit;
   }
@@ -149,7 +162,7 @@ export class ExtentFile {
     }
     const settled = await Promise.allSettled(jobs);
     return settled.map((result, i) => {
-      const { start, end } = unitSpan(this.span, first + i);
+      const { start, end } = this.#spanOf(first + i);
       if (result.status === 'rejected') throw new DamagedExtent('bad frame');
       if (result.value.length !== end - start + 1 || checksum(result.value) !== this.#unit(first + i).checksum)
         throw new DamagedExtent('bad checksum');

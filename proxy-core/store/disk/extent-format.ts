@@ -5,9 +5,11 @@ import type { Span } from '../../request/index.ts';
  * An extent file: LZ4 frames (github.com/lz4/lz4, lz4_Frame_format.md) that `lz4 -d` turns back into the content, then
  * one skippable frame that indexes them and binds the file to its object.
  *
- * Content is cut into units at the 64 KiB boundaries of the object; a unit is the smallest thing read, verified and
- * decoded. Uncompressed content lies in one frame of stored blocks of up to 64 units, so that neighbouring units are
- * contiguous; compressed content is one frame a unit. All numbers are little-endian, all offsets relative to the file.
+ * Content is cut into units of 64 KiB; a unit is the smallest thing read, verified and decoded. They are cut at multiples of
+ * 64 KiB of the object (format 1), or counted from the extent's own first byte (format 2): the part of an upload is written
+ * before anybody knows its place, which may be any. Uncompressed content lies in one frame of stored blocks of up to 64 units,
+ * so that neighbouring units are contiguous; compressed content is one frame a unit. All numbers are little-endian, all
+ * offsets relative to the file.
  */
 export const UNIT = 1 << 16;
 /** Extents made by reads are cut at these boundaries of the object. */
@@ -17,7 +19,10 @@ const FRAME_MAGIC = 0x184d2204;
 const INDEX_MAGIC = 0x184d2a5c;
 const STORED = 0x80000000;
 const UNITS_PER_BLOCK = 64;
-const FORMAT = 1;
+/** Its units are cut at boundaries of the object. */
+const BY_OBJECT = 1;
+/** Its units are cut from its first byte on. */
+const BY_EXTENT = 2;
 const FIXED = 64;
 const PER_UNIT = 16;
 
@@ -46,14 +51,20 @@ export interface UnitEntry {
   readonly checksum: bigint;
 }
 
-export function unitCount({ start, end }: Span): number {
-  return Math.floor(end / UNIT) - Math.floor(start / UNIT) + 1;
+/** The units of an extent, and the byte of the object from which on they are cut every 64 KiB. */
+export interface Units {
+  readonly entries: readonly UnitEntry[];
+  readonly grid: number;
+}
+
+export function unitCount({ start, end }: Span, grid = 0): number {
+  return Math.floor((end - grid) / UNIT) - Math.floor((start - grid) / UNIT) + 1;
 }
 
 /** First and last byte of the unit of `span` with this index, in the object. */
-export function unitSpan(span: Span, index: number): Span {
-  const cell = Math.floor(span.start / UNIT) + index;
-  return { start: Math.max(span.start, cell * UNIT), end: Math.min(span.end, cell * UNIT + UNIT - 1) };
+export function unitSpan(span: Span, index: number, grid = 0): Span {
+  const from = grid + (Math.floor((span.start - grid) / UNIT) + index) * UNIT;
+  return { start: Math.max(span.start, from), end: Math.min(span.end, from + UNIT - 1) };
 }
 
 /** How many units may follow in the current stored block before the next one begins. */
@@ -79,22 +90,22 @@ export function checksum(content: Uint8Array): bigint {
   return xxh64(content);
 }
 
-/** Bytes of the index frame of an extent that covers `span`. */
-export function indexSize(span: Span): number {
-  return 8 + FIXED + unitCount(span) * PER_UNIT + 8;
+/** Bytes of the index frame of an extent that covers `span`; none is longer than with units cut at the object's boundaries. */
+export function indexSize(span: Span, grid = 0): number {
+  return 8 + FIXED + unitCount(span, grid) * PER_UNIT + 8;
 }
 
-export function encodeIndex(binding: Binding, span: Span, units: readonly UnitEntry[]): Buffer {
-  const frame = Buffer.alloc(indexSize(span));
+export function encodeIndex(binding: Binding, span: Span, { entries, grid }: Units): Buffer {
+  const frame = Buffer.alloc(indexSize(span, grid));
   frame.writeUInt32LE(INDEX_MAGIC, 0);
   frame.writeUInt32LE(frame.length - 8, 4);
-  frame.writeUInt32LE(FORMAT, 8);
+  frame.writeUInt32LE(grid % UNIT === 0 ? BY_OBJECT : BY_EXTENT, 8);
   frame.write(binding.hash, 12, 32, 'hex');
   frame.write(binding.version, 44, 16, 'hex');
   frame.writeUIntLE(span.start, 60, 6);
   frame.writeUIntLE(span.end, 66, 6);
   let at = 8 + FIXED;
-  for (const unit of units) {
+  for (const unit of entries) {
     frame.writeUInt32LE(unit.offset, at);
     frame.writeUInt32LE((unit.stored ? STORED | unit.size : unit.size) >>> 0, at + 4);
     frame.writeBigUInt64LE(unit.checksum, at + 8);
@@ -104,17 +115,41 @@ export function encodeIndex(binding: Binding, span: Span, units: readonly UnitEn
   return frame;
 }
 
-/** The units of an index frame, or undefined when it is damaged or belongs to another object, version or place. */
-export function decodeIndex(frame: Buffer, binding: Binding, span: Span): readonly UnitEntry[] | undefined {
-  const units = unitCount(span);
-  if (frame.length !== indexSize(span) || frame.readUInt32LE(0) !== INDEX_MAGIC || frame.readUInt32LE(8) !== FORMAT)
+/**
+ * The units of the index frame that `file` (the whole of it, or its last bytes) ends with, or undefined when that is damaged
+ * or belongs to another object, version or place.
+ */
+export function decodeIndex(file: Buffer, binding: Binding, span: Span): Units | undefined {
+  return decodeAs(BY_OBJECT, 0, file, binding, span) ?? decodeAs(BY_EXTENT, span.start, file, binding, span);
+}
+
+/**
+ * The index frame of the same extent for another owner and place: as long as the one that `file` ends with, which is undefined
+ * when that one is damaged, not `from`'s, or of an extent whose units are not cut from its first byte on.
+ */
+export function rebindIndex(
+  file: Buffer,
+  from: { binding: Binding; span: Span },
+  to: { binding: Binding; span: Span },
+): Buffer | undefined {
+  const units = decodeIndex(file, from.binding, from.span);
+  if (!units || (from.span.start - units.grid) % UNIT !== 0 || lengthOf(from.span) !== lengthOf(to.span))
     return undefined;
+  const grid = to.span.start % UNIT === 0 ? 0 : to.span.start;
+  return encodeIndex(to.binding, to.span, { entries: units.entries, grid });
+}
+
+function decodeAs(format: number, grid: number, file: Buffer, binding: Binding, span: Span): Units | undefined {
+  const size = indexSize(span, grid);
+  if (file.length < size) return undefined;
+  const frame = file.subarray(file.length - size);
+  if (frame.readUInt32LE(0) !== INDEX_MAGIC || frame.readUInt32LE(8) !== format) return undefined;
   const tail = frame.length - 8;
   if (xxh64(frame.subarray(8, tail)) !== frame.readBigUInt64LE(tail)) return undefined;
   if (frame.toString('hex', 12, 44) !== binding.hash || frame.toString('hex', 44, 60) !== binding.version)
     return undefined;
   if (frame.readUIntLE(60, 6) !== span.start || frame.readUIntLE(66, 6) !== span.end) return undefined;
-  const entries = Array.from({ length: units }, (_, index) => {
+  const entries = Array.from({ length: unitCount(span, grid) }, (_, index) => {
     const at = 8 + FIXED + index * PER_UNIT;
     const size = frame.readUInt32LE(at + 4);
     return {
@@ -124,9 +159,11 @@ export function decodeIndex(frame: Buffer, binding: Binding, span: Span): readon
       checksum: frame.readBigUInt64LE(at + 8),
     };
   });
-  const fits = ({ stored, size }: UnitEntry, index: number) => {
-    const { start, end } = unitSpan(span, index);
-    return !stored || size === end - start + 1;
-  };
-  return entries.every(fits) ? entries : undefined;
+  const fits = ({ stored, size }: UnitEntry, index: number) =>
+    !stored || size === lengthOf(unitSpan(span, index, grid));
+  return entries.every(fits) ? { entries, grid } : undefined;
+}
+
+function lengthOf({ start, end }: Span): number {
+  return end - start + 1;
 }

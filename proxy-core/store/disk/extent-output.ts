@@ -2,7 +2,7 @@ import type { Span } from '../../request/index.ts';
 import type { Binding } from './extent-format.ts';
 import type { Extent } from './extent-index.ts';
 import { ExtentEncoder } from './extent-writer.ts';
-import type { Scratch } from './scratch.ts';
+import { allocated, type Scratch } from './scratch.ts';
 
 /** Room on the disk, taken before an extent is begun. */
 export interface Room {
@@ -18,11 +18,21 @@ export interface ExtentOutputOptions {
   readonly room: Room;
   readonly binding: Binding;
   readonly compress: boolean;
-  /** Final path of an extent, and the folder it is in. */
-  place(span: Span): { path: string; folder: string };
+  /** Final path of an extent, and the folder it is in; one without is only kept aside. */
+  place?(span: Span): { path: string; folder: string };
 }
 
-/** One extent on its way to the disk: room taken, a file aside, content written in order, then its place or nothing. */
+/** A finished extent that has no place yet. */
+export interface Aside {
+  readonly path: string;
+  readonly span: Span;
+  /** Bytes of the file. */
+  readonly size: number;
+  /** Room on the disk that stays taken for it, to be given back with the file. */
+  readonly reserved: number;
+}
+
+/** One extent on its way to the disk: room taken, a file aside, content written in order; then it has its place, stays aside, or goes. */
 export class ExtentOutput {
   readonly #options: ExtentOutputOptions;
   readonly #encoder: ExtentEncoder;
@@ -82,30 +92,34 @@ export class ExtentOutput {
   /** Publishes it. In either case the room and the file aside are given back. */
   async finish(): Promise<Extent> {
     const { scratch, place, room } = this.#options;
-    const at = this.#encoder.offset;
+    if (!place) throw new Error('an extent without a place is kept aside');
+    await this.#close();
     try {
-      await this.#put(this.#encoder.finish(), at);
-    } catch (error) {
-      this.discard();
-      throw error;
-    }
-    this.#state = 'closed';
-    try {
-      // Once, whatever comes of it: by a second time its number may be another file's.
-      await scratch.volume.close(this.#fd);
       const { path, folder } = place(this.span);
       await scratch.place(this.#path, path, folder, this.#encoder.offset);
       return { ...this.span, path };
-    } catch (error) {
-      scratch.volume.unlink(this.#path).catch(() => {});
-      throw error;
     } finally {
       room.release(this.#reserved);
     }
   }
 
+  /** Leaves it aside, as somebody else's from now on. */
+  async finishAside(): Promise<Aside> {
+    await this.#close();
+    const size = this.#encoder.offset;
+    const reserved = Math.min(allocated(size), this.#reserved);
+    this.#options.room.release(this.#reserved - reserved);
+    return { path: this.#path, span: this.span, size, reserved };
+  }
+
   /** The source ended inside the extent: it is published as the shorter one that it is. */
   async finishHere(): Promise<Extent> {
+    await this.cutHere();
+    return this.finish();
+  }
+
+  /** The source ended inside the extent, which becomes a shorter one. */
+  async cutHere(): Promise<void> {
     const at = this.#encoder.offset;
     const { frames, patch } = this.#encoder.cutAt(this.#next - 1);
     try {
@@ -115,7 +129,6 @@ export class ExtentOutput {
       this.discard();
       throw error;
     }
-    return this.finish();
   }
 
   /** Removes what was written. Nothing to do where `finish` has been through, one way or the other. */
@@ -129,6 +142,27 @@ export class ExtentOutput {
       .catch(() => {})
       .then(() => scratch.volume.unlink(this.#path))
       .catch(() => {});
+  }
+
+  /** Writes the index; where that fails, all is given back. */
+  async #close(): Promise<void> {
+    const { scratch, room } = this.#options;
+    const at = this.#encoder.offset;
+    try {
+      await this.#put(this.#encoder.finish(), at);
+    } catch (error) {
+      this.discard();
+      throw error;
+    }
+    this.#state = 'closed';
+    try {
+      // Once, whatever comes of it: by a second time its number may be another file's.
+      await scratch.volume.close(this.#fd);
+    } catch (error) {
+      scratch.volume.unlink(this.#path).catch(() => {});
+      room.release(this.#reserved);
+      throw error;
+    }
   }
 
   async #put(bytes: Buffer, at: number): Promise<void> {

@@ -91,7 +91,7 @@ export class ExtentEncoder {
 
   /** The index frame; only when every unit has been given. */
   finish(): Buffer {
-    const index = encodeIndex(this.#binding, this.span, this.#units);
+    const index = encodeIndex(this.#binding, this.span, { entries: this.#units, grid: 0 });
     this.#offset += index.length;
     return index;
   }

@@ -12,6 +12,7 @@ import {
   EXTENT,
   encodeIndex,
   indexSize,
+  rebindIndex,
   UNIT,
   unitCount,
   unitSpan,
@@ -269,25 +270,122 @@ describe('the index of an extent', () => {
           stored,
           checksum,
         }));
-        const frame = encodeIndex(BINDING, whole, units);
-        expect(decodeIndex(frame, BINDING, whole)).toEqual(units);
+        const frame = encodeIndex(BINDING, whole, { entries: units, grid: 0 });
+        expect(decodeIndex(frame, BINDING, whole)).toEqual({ entries: units, grid: 0 });
       }),
     );
   });
 
-  it('cuts any span into units without gap or overlap', () => {
+  it('cuts any span into units without gap or overlap, at boundaries of the object or of the extent', () => {
     fc.assert(
-      fc.property(span, whole => {
+      fc.property(span, fc.boolean(), (whole, own) => {
+        const grid = own ? whole.start : 0;
+        const cell = (offset: number) => Math.floor((offset - grid) / UNIT);
         let at = whole.start;
-        for (let i = 0; i < unitCount(whole); i++) {
-          const unit = unitSpan(whole, i);
+        for (let i = 0; i < unitCount(whole, grid); i++) {
+          const unit = unitSpan(whole, i, grid);
           expect(unit.start).toBe(at);
-          expect(Math.floor(unit.start / UNIT)).toBe(Math.floor(unit.end / UNIT));
+          expect(cell(unit.start)).toBe(cell(unit.end));
           at = unit.end + 1;
         }
         expect(at).toBe(whole.end + 1);
       }),
     );
+  });
+});
+
+describe('an extent that was written before its place was known', () => {
+  const ASIDE: Binding = { ...BINDING, version: '0'.repeat(32) };
+  /** Of the part of an upload, and where the part lies in the object. */
+  const moved = fc.record({
+    start: fc.constantFrom(0, EXTENT, 5 * EXTENT),
+    length: fc.oneof(edge, fc.integer({ min: 0, max: 3 * PIECE })).map(length => length + 1),
+    by: fc.oneof(fc.nat({ max: 3 * UNIT }), fc.nat({ max: 2 ** 42 }), fc.constantFrom(0, UNIT, 5 << 20, 5_000_000)),
+  });
+
+  async function rebound(
+    { start, length, by }: { start: number; length: number; by: number },
+    content: Buffer,
+    compress: boolean,
+  ) {
+    const from = { start, end: start + length - 1 };
+    const to = { start: start + by, end: start + by + length - 1 };
+    const encoder = new ExtentEncoder(ASIDE, from, compress);
+    const frames: Buffer[] = [];
+    for (let at = 0; at < length; at += PIECE) frames.push(...(await encoder.frames(content.subarray(at, at + PIECE))));
+    const before = Buffer.concat([...frames, encoder.finish()]);
+    const index = rebindIndex(before, { binding: ASIDE, span: from }, { binding: BINDING, span: to })!;
+    const after = Buffer.concat([before.subarray(0, before.length - index.length), index]);
+    return { before, after, from, to };
+  }
+
+  it('gives back the bytes of any part of it, wherever it came to lie, compressed or not', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        moved,
+        kinds,
+        fc.boolean(),
+        fc.array(fc.tuple(fc.nat(), fc.nat()), { minLength: 1, maxLength: 4 }),
+        async (where, kind, compress, parts) => {
+          const { length } = where;
+          const content = contentOf(length, kind, 9);
+          const { after, to } = await rebound(where, content, compress);
+          const file = await open(after, to);
+          const pool = new BufferPool(8 * PIECE);
+          for (const [a, b] of [[0, length - 1] as const, ...parts]) {
+            const [first, last] = [Math.min(a % length, b % length), Math.max(a % length, b % length)];
+            const got = await readAll(file, { start: to.start + first, end: to.start + last }, pool);
+            expect(got.equals(content.subarray(first, last + 1))).toBe(true);
+          }
+          expect(pool.bytesOut).toBe(0);
+          expect((await decodeExtent(after, BINDING, to))?.equals(content)).toBe(true);
+          file.close();
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  it('is the same file, byte for byte, as one that was written where it lies, if that is at a boundary of units', async () => {
+    const content = Buffer.concat([prose(UNIT), noise(UNIT + 1)]);
+    for (const compress of [false, true]) {
+      const { after, to } = await rebound({ start: 0, length: content.length, by: 7 * UNIT }, content, compress);
+      expect(after.equals(await encodeExtent(BINDING, to, content, compress))).toBe(true);
+    }
+  });
+
+  it('is nobody’s before, and nobody else’s after', async () => {
+    const content = prose(3 * UNIT);
+    const { before, after, from, to } = await rebound({ start: 0, length: content.length, by: 12_345 }, content, true);
+    for (const [bytes, at, binding] of [
+      [before, from, BINDING],
+      [before, to, BINDING],
+      [after, from, ASIDE],
+      [after, to, ASIDE],
+      [after, { start: to.start + 1, end: to.end + 1 }, BINDING],
+    ] as const) {
+      await expect(open(bytes, at, binding)).rejects.toBeInstanceOf(DamagedExtent);
+      expect(await decodeExtent(bytes, binding, at)).toBeUndefined();
+    }
+  });
+
+  it('is bound to nothing when it is damaged, of another length, or not to be moved', async () => {
+    const content = prose(2 * UNIT);
+    const { before, from } = await rebound({ start: 0, length: content.length, by: 0 }, content, false);
+    const to = { binding: BINDING, span: { start: 1, end: content.length } };
+    const bind = (bytes: Buffer, span = from, binding = ASIDE, target = to) =>
+      rebindIndex(bytes, { binding, span }, target);
+    expect(bind(before)).toBeDefined();
+    const damaged = Buffer.from(before);
+    damaged[before.length - 100]! ^= 1;
+    expect(bind(damaged)).toBeUndefined();
+    expect(bind(before.subarray(0, before.length - 1))).toBeUndefined();
+    expect(bind(before, from, BINDING)).toBeUndefined();
+    expect(bind(before, from, ASIDE, { ...to, span: { start: 1, end: content.length - 1 } })).toBeUndefined();
+    // One that a read wrote, whose units are not cut from its beginning on.
+    const odd = { start: 100, end: 100 + content.length - 1 };
+    const read = await encodeExtent(ASIDE, odd, content, false);
+    expect(rebindIndex(read, { binding: ASIDE, span: odd }, to)).toBeUndefined();
   });
 });
 
@@ -305,6 +403,23 @@ describeWith('lz4', 'the lz4 command', () => {
       }),
       { numRuns: 30 },
     );
+  });
+
+  it('turns one that was bound to an odd place into its content', async () => {
+    const folder = tempFolder();
+    const content = Buffer.concat([prose(3 * UNIT), noise(PIECE)]);
+    const [from, to] = [
+      { start: 0, end: content.length - 1 },
+      { start: 777, end: 776 + content.length },
+    ];
+    for (const compress of [false, true]) {
+      const bytes = await encodeExtent(BINDING, from, content, compress);
+      const index = rebindIndex(bytes, { binding: BINDING, span: from }, { binding: BINDING, span: to })!;
+      index.copy(bytes, bytes.length - index.length);
+      writeFileSync(join(folder, 'extent.lz4'), bytes);
+      execFileSync(requireTool('lz4'), ['-d', '-f', '-q', join(folder, 'extent.lz4'), join(folder, 'content')]);
+      expect(readFileSync(join(folder, 'content')).equals(content)).toBe(true);
+    }
   });
 
   it('turns a whole extent of 8 MiB into its content', async () => {
