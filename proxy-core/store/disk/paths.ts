@@ -69,6 +69,11 @@ export class ObjectPaths {
       ? `${this.leaf}/${this.hash}.${version}.part-${number}`
       : `${this.tree}/${version}/part-${number}`;
   }
+
+  /** All parts of a version that came by multipart upload. */
+  parts(version: string, length: number): string {
+    return length <= EXTENT ? `${this.leaf}/${this.hash}.${version}.parts.json` : `${this.tree}/${version}/parts.json`;
+  }
 }
 
 export function gibOf(offset: number): number {
