@@ -1,13 +1,15 @@
+import { createHash } from 'node:crypto';
 import {
+  type CompletedPart,
+  CompleteMultipartUploadCommand,
   CopyObjectCommand,
-  CreateBucketCommand,
+  CreateMultipartUploadCommand,
   DeleteObjectCommand,
   DeleteObjectsCommand,
-  GetBucketVersioningCommand,
   GetObjectCommand,
   HeadObjectCommand,
-  PutBucketVersioningCommand,
   PutObjectCommand,
+  UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startOrigin, type TestOrigin } from './index.ts';
@@ -71,21 +73,69 @@ describe('a copy, a delete', () => {
     expect(origin.object('data', 'd5')).toBeUndefined();
   });
 
-  it('keeps versions where the bucket has them', async () => {
+  it('copies no storage class, redirect or encryption, and gives parts put together a checksum of the whole', async () => {
     const s3 = client();
-    const Bucket = 'versions';
-    const Key = 'k';
-    await s3.send(new CreateBucketCommand({ Bucket }));
-    await s3.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration: { Status: 'Enabled' } }));
-    expect((await s3.send(new GetBucketVersioningCommand({ Bucket }))).Status).toBe('Enabled');
-    const one = await s3.send(new PutObjectCommand({ Bucket, Key, Body: 'one' }));
-    const two = await s3.send(new PutObjectCommand({ Bucket, Key, Body: 'two' }));
-    expect(one.VersionId).not.toBe(two.VersionId);
-    const get = async (VersionId?: string) =>
-      (await s3.send(new GetObjectCommand({ Bucket, Key, VersionId }))).Body!.transformToString();
-    expect([await get(), await get(one.VersionId)]).toEqual(['two', 'one']);
-    expect((await s3.send(new DeleteObjectCommand({ Bucket, Key }))).DeleteMarker).toBe(true);
-    expect(await refusal(s3.send(new GetObjectCommand({ Bucket, Key })))).toEqual([404, 'NoSuchKey']);
-    expect(await get(two.VersionId)).toBe('two');
+    const pieces = [Buffer.alloc(5 << 20, 1), Buffer.from('end')];
+    const at = { Bucket: 'data', Key: 'of parts' };
+    const about = { StorageClass: 'STANDARD_IA', WebsiteRedirectLocation: '/x', ChecksumAlgorithm: 'SHA256' } as const;
+    const { UploadId } = await s3.send(new CreateMultipartUploadCommand({ ...at, ...about, CacheControl: 'no-cache' }));
+    const Parts: CompletedPart[] = [];
+    for (const [i, Body] of pieces.entries()) {
+      const part = { ...at, UploadId, PartNumber: i + 1, Body, ChecksumAlgorithm: 'SHA256' } as const;
+      const { ETag, ChecksumSHA256 } = await s3.send(new UploadPartCommand(part));
+      Parts.push({ ETag, ChecksumSHA256, PartNumber: i + 1 });
+    }
+    await s3.send(new CompleteMultipartUploadCommand({ ...at, UploadId, MultipartUpload: { Parts } }));
+    const CopySource = encodeURIComponent('data/of parts');
+    const copied = await s3.send(new CopyObjectCommand({ Bucket: 'data', Key: 'in one', CopySource }));
+    const whole = Buffer.concat(pieces);
+    expect(copied.CopyObjectResult).toMatchObject({
+      ETag: `"${createHash('md5').update(whole).digest('hex')}"`,
+      ChecksumSHA256: createHash('sha256').update(whole).digest('base64'),
+      ChecksumType: 'FULL_OBJECT',
+    });
+    const head = await s3.send(new HeadObjectCommand({ Bucket: 'data', Key: 'in one' }));
+    expect(head).toMatchObject({ CacheControl: 'no-cache', ServerSideEncryption: 'AES256' });
+    expect([head.StorageClass, head.WebsiteRedirectLocation, head.PartsCount]).toEqual([
+      undefined,
+      undefined,
+      undefined,
+    ]);
+  });
+
+  it('copies where its conditions hold, a version by its id, and says which', async () => {
+    const s3 = client();
+    origin.createBucket('kept', { versioned: true });
+    const one = await s3.send(new PutObjectCommand({ Bucket: 'kept', Key: 'k', Body: 'one' }));
+    await s3.send(new PutObjectCommand({ Bucket: 'kept', Key: 'k', Body: 'two' }));
+    const copy = (more: object = {}) =>
+      s3.send(new CopyObjectCommand({ Bucket: 'kept', Key: 'to', CopySource: 'kept/k', ...more }));
+    expect(await refusal(copy({ CopySourceIfMatch: one.ETag }))).toEqual([412, 'PreconditionFailed']);
+    expect(await refusal(copy({ CopySource: 'kept/none' }))).toEqual([404, 'NoSuchKey']);
+    const done = await copy({ CopySource: `kept/k?versionId=${one.VersionId}`, CopySourceIfMatch: one.ETag });
+    expect(done.CopySourceVersionId).toBe(one.VersionId);
+    expect(done.VersionId).toBe(origin.object('kept', 'to')!.versionId);
+    expect(origin.object('kept', 'to')!.body.read(0, 3).toString()).toBe('one');
+    expect(await refusal(copy({ IfNoneMatch: '*' }))).toEqual([412, 'PreconditionFailed']);
+  });
+
+  it('deletes 1,000 keys as long as they may be in one request, and refuses 1,001', async () => {
+    const name = (i: number) => `${String(i).padStart(4, '0')}/${'é&'.repeat(339)}`;
+    const keys = Array.from({ length: 1001 }, (_, i) => name(i));
+    for (const key of keys) origin.put('data', key, 'x');
+    const Objects = keys.map(Key => ({ Key }));
+    const send = (Delete: { Objects: { Key: string }[]; Quiet?: boolean }) =>
+      client().send(new DeleteObjectsCommand({ Bucket: 'data', Delete }));
+    expect(await refusal(send({ Objects }))).toEqual([400, 'MalformedXML']);
+    expect((await send({ Objects: Objects.slice(0, 1000) })).Deleted?.length).toBe(1000);
+    expect(keys.filter(key => origin.object('data', key))).toEqual([name(1000)]);
+  });
+
+  it('deletes where its condition holds', async () => {
+    const { etag } = origin.put('data', 'if', 'x');
+    const remove = (IfMatch: string) => client().send(new DeleteObjectCommand({ Bucket: 'data', Key: 'if', IfMatch }));
+    expect(await refusal(remove('"other"'))).toEqual([412, 'PreconditionFailed']);
+    await remove(etag);
+    expect(origin.object('data', 'if')).toBeUndefined();
   });
 });

@@ -104,7 +104,7 @@ async function send(settings: ServerSettings, exchange: Exchange, reply: Reply):
     'x-amz-request-id',
     id,
     'Date',
-    httpDate(Date.now()),
+    httpDate(settings.now()),
     ...reply.headers,
   ];
   const length = reply.body?.length;

@@ -67,6 +67,9 @@ async function* content(request: S3Request, trailers: Map<string, string>): Asyn
       Header: 'Transfer-Encoding',
     });
   }
+  if (request.method === 'PUT' && ['transfer-encoding', 'content-length'].every(name => !request.header(name))) {
+    throw new S3Error('MissingContentLength', 'You must provide the Content-Length HTTP header.');
+  }
   if (payload.kind === 'chunked') {
     yield* decodeChunked(request.body(), payload, request.header('x-amz-decoded-content-length'), trailers);
     return;
