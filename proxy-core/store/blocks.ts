@@ -48,14 +48,6 @@ export class Blocks {
     return this.#cache.weight;
   }
 
-  get maxBytes(): number {
-    return this.#cache.maxWeight;
-  }
-
-  set maxBytes(bytes: number) {
-    this.#cache.maxWeight = bytes;
-  }
-
   #set(key: string, cell: Cell, scan: boolean): void {
     const old = this.#cache.peek(key);
     const kept = this.#cache.set(key, cell, cell.bytes.length + OVERHEAD, { scan });

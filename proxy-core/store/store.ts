@@ -170,10 +170,6 @@ export class Store {
     return this.#blocks.bytes;
   }
 
-  set maxRamBytes(bytes: number) {
-    this.#blocks.maxBytes = bytes;
-  }
-
   /** A whole cell of this version from RAM; to be pinned by whoever still reads from it in a later turn. */
   cell(entry: ObjectEntry, head: Head, index: number): Cell | undefined {
     return entry.head?.version === head.version ? this.#blocks.get(entry.blockKey, index) : undefined;

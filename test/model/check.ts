@@ -16,8 +16,6 @@ export interface Options {
   /** How long may be spent on making a failing schedule shorter, ms. */
   readonly shrinkTime: number;
   readonly tally: Tally;
-  /** Also look whether one process has stored a byte twice, which fills at the same time may still do. */
-  readonly storedOnce: boolean;
   readonly out?: (line: string) => void;
 }
 
@@ -39,7 +37,7 @@ export async function checkPlan(plan: Plan, options: Options): Promise<void> {
       const [schedule] = fc.sample(arbitrary, { seed: seed + i, numRuns: 1 }) as [Schedule];
       tally.schedules++;
       try {
-        await runSchedule(place, schedule, tally, options);
+        await runSchedule(place, schedule, tally);
       } catch (error) {
         throw error instanceof RunFailure ? await report(plan, schedule, seed + i, options, error) : error;
       }
@@ -48,16 +46,11 @@ export async function checkPlan(plan: Plan, options: Options): Promise<void> {
 }
 
 /** Runs one schedule, given as JSON, so often. */
-export async function checkSchedule(
-  plan: Plan,
-  schedule: Schedule,
-  tries: number,
-  { tally, storedOnce }: Pick<Options, 'tally' | 'storedOnce'>,
-): Promise<void> {
+export async function checkSchedule(plan: Plan, schedule: Schedule, tries: number, tally: Tally): Promise<void> {
   await inPlace(plan, async place => {
     for (let i = 0; i < tries; i++) {
       tally.schedules++;
-      await runSchedule(place, schedule, tally, { storedOnce });
+      await runSchedule(place, schedule, tally);
     }
   });
 }
@@ -81,7 +74,7 @@ async function report(
   plan: Plan,
   schedule: Schedule,
   seed: number,
-  { shrinkTime, storedOnce, out = () => {} }: Options,
+  { shrinkTime, out = () => {} }: Options,
   first: RunFailure,
 ): Promise<ModelFailure> {
   out(`seed ${seed} fails (${first.message.split('\n')[0]}); looking for a shorter schedule`);
@@ -89,7 +82,7 @@ async function report(
   let error: RunFailure | undefined;
   const fails = async (candidate: Schedule) => {
     for (let i = 0; i < TRIES; i++) {
-      const failure = await runSchedule(place, candidate, new Tally(), { storedOnce }).then(
+      const failure = await runSchedule(place, candidate, new Tally()).then(
         () => undefined,
         (failed: RunFailure) => failed,
       );

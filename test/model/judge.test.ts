@@ -32,6 +32,7 @@ function facts(from: number, more: Partial<Circumstances> = {}): Circumstances {
     permission: new History(true),
     startedAt: from,
     notBefore: from,
+    allowedSince: more.notBefore ?? from,
     trouble: 'none',
     killed: false,
     ...more,
@@ -64,6 +65,7 @@ function seen(
     header: name => headers[name],
     length: 0,
     wrongAt: undefined,
+    error: status >= 400 ? '<Error></Error>' : '',
     complete: true,
     left: false,
     endedAt,
@@ -95,6 +97,13 @@ describe('the judge accepts', () => {
     expect(judge(PLAIN, cut, facts(5))).toBeUndefined();
     expect(mayBeCut(cut, facts(5))).toBe(true);
     expect(mayBeCut(seen(403, 15, { complete: false }), facts(12, { trouble: 'cut short' }))).toBe(true);
+  });
+
+  it('an error that came whole', () => {
+    expect(judge(PLAIN, seen(404, 25, { error: '<Error><Code>NoSuchKey</Code></Error>' }), facts(15))).toBeUndefined();
+    expect(judge({ ...PLAIN, method: 'HEAD' }, seen(404, 25, { error: '' }), facts(15))).toBeUndefined();
+    const cut = { error: '<Error><Code>Sl', complete: false };
+    expect(judge(PLAIN, seen(503, 25, cut), facts(15, { trouble: 'cut short' }))).toBeUndefined();
   });
 
   it('403 while the caller was not allowed at some moment', () => {
@@ -158,6 +167,19 @@ describe('the judge notices', () => {
     for (const answer of [whole('b', 15), seen(404, 25), seen(304, 15), seen(412, 15), seen(416, 15)])
       expect(judge(PLAIN, answer, facts(12, { permission }))).toMatch('not allowed at any time');
     expect(judge(PLAIN, seen(403, 15), facts(12))).toMatch('allowed all the time');
+  });
+
+  it('what a caller is given who had heard of a refusal, and has not been let read since', () => {
+    const permission = new History(true);
+    permission.change(false, 12);
+    const since = facts(18, { permission, notBefore: 8 });
+    expect(judge(PLAIN, whole('b', 19), since)).toBeUndefined();
+    expect(judge(PLAIN, whole('b', 19), { ...since, allowedSince: 15 })).toMatch('not allowed at any time');
+  });
+
+  it('half an error that looks complete', () => {
+    const half = seen(403, 15, { error: '<Error><Code>AccessDen' });
+    expect(judge(PLAIN, half, facts(12, { permission: new History(false) }))).toMatch('half an error');
   });
 
   it('404 from before the read, and a condition that no version of the time fails', () => {

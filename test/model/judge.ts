@@ -10,6 +10,8 @@ export interface Seen {
   readonly length: number;
   /** The first byte of the body that is not the version's which the headers name; undefined: all are. */
   readonly wrongAt: number | undefined;
+  /** The body of an error that a GET was told; else empty. */
+  readonly error: string;
   /** The whole answer came, as its framing says. */
   readonly complete: boolean;
   /** The client itself went away. */
@@ -23,6 +25,8 @@ export interface Circumstances {
   /** Whether this caller may read the object. */
   readonly permission: History<boolean>;
   readonly startedAt: number;
+  /** S3 must have let the caller read it at this moment or later: no earlier than `notBefore`, or than a refusal it has heard of. */
+  readonly allowedSince: number;
   /** What was so at this moment or later may be told: the start, less the ttl; but never older than a write that had been heard of. */
   readonly notBefore: number;
   /** What faults struck requests for this object meanwhile: bodies that broke off, which can be taken up again, or worse. */
@@ -35,13 +39,15 @@ export interface Circumstances {
 export function judge(asked: Asked, seen: Seen, facts: Circumstances): string | undefined {
   const { status } = seen;
   if (status === 0) return facts.killed || seen.left ? undefined : 'the connection ended without an answer';
+  if (status >= 400 && asked.method === 'GET' && seen.complete && !seen.error.endsWith('</Error>'))
+    return `${status} looks complete with half an error: …${seen.error.slice(-20)}`;
   if (status >= 500) return facts.trouble !== 'none' ? undefined : `${status}, and nothing was wrong with the origin`;
   if (status === 403) {
     // S3's refusals are never kept: somebody who may read now gets no 403.
     const refused = facts.permission.between(facts.startedAt, seen.endedAt).some(({ what }) => !what);
     return refused ? undefined : '403 to a caller who was allowed all the time';
   }
-  if (!facts.permission.between(facts.notBefore, seen.endedAt).some(({ what }) => what))
+  if (!facts.permission.between(facts.allowedSince, seen.endedAt).some(({ what }) => what))
     return `${status} to a caller who was not allowed at any time`;
   if (status === 404) {
     const absent = facts.versions.between(facts.startedAt, seen.endedAt).some(({ what }) => !what);

@@ -16,7 +16,7 @@ describe('whatever clients, writers, faults and losses do at the same time, ever
     'with $name',
     async plan => {
       const tally = new Tally();
-      await checkPlan(plan, { seed: SEED, time: TIME, shrinkTime: SHRINK_TIME, tally, storedOnce: false });
+      await checkPlan(plan, { seed: SEED, time: TIME, shrinkTime: SHRINK_TIME, tally });
       for (const name of MUST_HAPPEN) expect(tally.counts.get(name), `${name}: ${tally}`).toBeGreaterThan(0);
       expect(tally.steps).toBeGreaterThan(200);
     },

@@ -63,6 +63,7 @@ function composed(step: Read, { bucket, key, versions }: Subject): { ask: Ask; a
   ];
   // What a presigned URL signs beside the host is in its query, and no client of one asks for checksums by a header.
   const byUrl = step.signs === 'url' && step.by !== 'nobody';
+  const anew = step.anew ? ['Cache-Control', 'no-cache'] : [];
   const checksums = asked.checksums && !byUrl ? ['x-amz-checksum-mode', 'ENABLED'] : [];
   const unsigned = step.signs === 'range too' ? [] : own.filter((_, i) => i % 2 === 0).map(name => name.toLowerCase());
   const ask: Ask = {
@@ -70,8 +71,8 @@ function composed(step: Read, { bucket, key, versions }: Subject): { ask: Ask; a
     key,
     method: step.method,
     who: step.by === 'nobody' ? null : step.by === 'bob' ? BOB : ALICE,
-    headers: [...own, ...checksums],
-    unsigned,
+    headers: [...own, ...checksums, ...anew],
+    unsigned: [...unsigned, 'cache-control'],
     ...(asked.part === undefined ? {} : { query: `?partNumber=${asked.part}` }),
     ...(byUrl ? { expires: 300 } : {}),
   };
@@ -90,7 +91,7 @@ async function receive(
   { step, subject, asked }: { step: Read; subject: Subject; asked: Asked },
   rest: (waves: number) => Promise<void>,
 ): Promise<Seen> {
-  const none = { header: () => undefined, length: 0, wrongAt: undefined, complete: false, left: false };
+  const none = { header: () => undefined, length: 0, wrongAt: undefined, error: '', complete: false, left: false };
   let hung = false;
   const watch = () =>
     setTimeout(() => {
@@ -121,6 +122,7 @@ async function receive(
       header: name => headers[name]?.toString(),
       length: body.length,
       wrongAt: body.wrongAt,
+      error: body.error,
       complete: response.complete && !left,
       left,
       endedAt: performance.now(),
@@ -142,6 +144,8 @@ class BodyCheck {
   readonly #due: Buffer | undefined;
   length = 0;
   wrongAt: number | undefined;
+  /** As text, where the answer is an error. */
+  error = '';
   #mark = 0;
   #reached: (how: 'mark' | 'end') => void = () => {};
   #ended = false;
@@ -185,6 +189,7 @@ class BodyCheck {
         this.wrongAt = this.length + at;
       }
     }
+    if ((this.#response.statusCode ?? 0) >= 400) this.error += chunk.toString('latin1');
     this.length += chunk.length;
     if (this.length < this.#mark) return;
     this.#response.pause();

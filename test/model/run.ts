@@ -11,7 +11,7 @@ const HELP = `Random schedules of reads, writes, faults and losses against proxi
   npm run model -- [--minutes 10] [--seed N] [--place NAME] [--runs N]
   npm run model -- --place NAME --schedule JSON_OR_FILE [--tries N]
 
---stored-once also looks for bytes that one process has on disk twice. Without --place the time is shared by all places:
+Without --place the time is shared by all places:
 ${PLANS.map(({ name }) => `  ${name}`).join('\n')}
 The places with processes run what \`npm run build\` made last.`;
 
@@ -24,12 +24,9 @@ const { values } = parseArgs({
     schedule: { type: 'string' },
     tries: { type: 'string', default: '20' },
     shrink: { type: 'string', default: '3' },
-    'stored-once': { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
-
-const storedOnce = values['stored-once'];
 
 process.exitCode = await main();
 
@@ -52,7 +49,7 @@ async function search(plan: Plan, seed: number, time: number): Promise<number> {
   const tally = new Tally();
   const runs = values.runs === undefined ? {} : { runs: Number(values.runs) };
   const shrinkTime = Number(values.shrink) * 60_000;
-  const options = { seed, time, shrinkTime, tally, storedOnce, out: console.log, ...runs };
+  const options = { seed, time, shrinkTime, tally, out: console.log, ...runs };
   const failed = await told(() => checkPlan(plan, options));
   console.log(`${plan.name}: ${tally}`);
   return failed;
@@ -61,7 +58,7 @@ async function search(plan: Plan, seed: number, time: number): Promise<number> {
 async function again(plan: Plan, schedule: string, tries: number): Promise<number> {
   const text = schedule.startsWith('[') ? schedule : readFileSync(schedule, 'utf8');
   const tally = new Tally();
-  const failed = await told(() => checkSchedule(plan, JSON.parse(text) as Schedule, tries, { tally, storedOnce }));
+  const failed = await told(() => checkSchedule(plan, JSON.parse(text) as Schedule, tries, tally));
   console.log(`${plan.name}: ${tally}`);
   return failed;
 }

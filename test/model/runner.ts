@@ -4,6 +4,7 @@ import { type Circumstances, judge, mayBeCut, type Seen } from './judge.ts';
 import type { Place, Seat } from './places.ts';
 import { quiet } from './quiet.ts';
 import { type Reading, startReading } from './reading.ts';
+import { Refusals, type Turn } from './refusals.ts';
 import { describeStep, PLAIN_READ, type Read, type Schedule, type Step, THINGS, type Thing } from './steps.ts';
 import type { Tally } from './tally.ts';
 import { OPEN, type Subject } from './world.ts';
@@ -38,14 +39,9 @@ export class RunFailure extends Error {
 }
 
 /** Runs a schedule against a place, with objects of its own. Throws with everything that went wrong. */
-export async function runSchedule(
-  place: Place,
-  schedule: Schedule,
-  tally: Tally,
-  invariants: { storedOnce: boolean },
-): Promise<void> {
+export async function runSchedule(place: Place, schedule: Schedule, tally: Tally): Promise<void> {
   const run = new Run(place, tally, `r${++runs}`);
-  await run.all(schedule, invariants);
+  await run.all(schedule);
 }
 
 class Run {
@@ -54,6 +50,7 @@ class Run {
   readonly #name: string;
   readonly #problems: string[] = [];
   readonly #writes: Heard[] = [];
+  readonly #refusals = new Refusals();
   readonly #running: Promise<unknown>[] = [];
   readonly #readings: Promise<unknown>[] = [];
   #turn = 0;
@@ -65,7 +62,7 @@ class Run {
     this.#name = name;
   }
 
-  async all(schedule: Schedule, invariants: { storedOnce: boolean }): Promise<void> {
+  async all(schedule: Schedule): Promise<void> {
     const { world } = this.#place;
     for (const thing of THINGS) world.overwrite(this.#subject(thing), 100_000, 'new', false);
     for (const wave of schedule) {
@@ -82,7 +79,7 @@ class Run {
     await Promise.all(this.#readings);
     world.calm();
     for (const thing of THINGS) await this.#settles(thing);
-    const unquiet = await quiet(this.#place, invariants);
+    const unquiet = await quiet(this.#place);
     world.forget(this.#name);
     const all = [...this.#problems, ...unquiet];
     if (all.length > 0) throw new RunFailure(all.join('\n'), unquiet.length > 0);
@@ -126,10 +123,11 @@ class Run {
     const subject = this.#subject(step.of);
     const seat = this.#place.seats[step.via]!;
     const startedAt = performance.now();
-    const notBefore = this.#notBefore(subject, step.via, startedAt);
+    const notBefore = step.anew ? startedAt : this.#notBefore(subject, step.via, startedAt);
+    const turn = this.#refusals.begin(step, subject);
     const reading = startReading(step, subject, seat.client, n => this.#turnsLater(n));
     const judged = reading.ends.then(
-      seen => this.#judge(step, reading, seen, { startedAt, notBefore, subject, seat }),
+      seen => this.#judge(step, reading, seen, { startedAt, notBefore, subject, seat, turn }),
       (error: Error) => {
         this.#problems.push(`${describeStep(step)}: ${error.message}`);
       },
@@ -143,14 +141,22 @@ class Run {
     step: Read,
     { asked, ask }: Reading,
     seen: Seen,
-    { startedAt, notBefore, subject, seat }: { startedAt: number; notBefore: number; subject: Subject; seat: Seat },
+    {
+      startedAt,
+      notBefore,
+      subject,
+      seat,
+      turn,
+    }: { startedAt: number; notBefore: number; subject: Subject; seat: Seat; turn: Turn },
   ): boolean {
     const { world } = this.#place;
+    this.#refusals.end(turn, seen);
     const facts: Circumstances = {
       versions: subject.versions,
       permission: permissionOf(step, subject),
       startedAt,
       notBefore,
+      allowedSince: Math.max(notBefore, this.#refusals.before(turn)),
       trouble: world.trouble(subject, startedAt, seen.endedAt),
       killed: seat.wasDown(startedAt, seen.endedAt),
     };
@@ -225,8 +231,9 @@ class Run {
       const seat = this.#place.seats[via]!;
       const startedAt = performance.now();
       const notBefore = this.#notBefore(subject, via, startedAt);
+      const turn = this.#refusals.begin(step, subject);
       const reading = startReading(step, subject, seat.client, () => Promise.resolve());
-      if (this.#judge(step, reading, await reading.ends, { startedAt, notBefore, subject, seat })) return;
+      if (this.#judge(step, reading, await reading.ends, { startedAt, notBefore, subject, seat, turn })) return;
     }
     this.#problems.push(`${thing} can not be read via ${via} when all is quiet: three answers were cut`);
   }

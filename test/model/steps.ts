@@ -39,6 +39,8 @@ export interface Read {
   readonly signs: 'headers' | 'range too' | 'url';
   readonly condition: 'none' | 'if-match' | 'if-match old' | 'if-none-match' | 'if-none-match old' | 'if-range';
   readonly checksums: boolean;
+  /** S3 is to be asked, whatever is cached. */
+  readonly anew: boolean;
   readonly pace: Pace;
   /** ms into its wave. */
   readonly after: number;
@@ -55,6 +57,7 @@ export const PLAIN_READ: Read = {
   signs: 'headers',
   condition: 'none',
   checksums: false,
+  anew: false,
   pace: { how: 'at once' },
   after: 0,
 };
@@ -133,6 +136,7 @@ const read: fc.Arbitrary<Read> = fc.record({
     ...(['if-match', 'if-match old', 'if-none-match', 'if-none-match old', 'if-range'] as const),
   ),
   checksums: fc.boolean(),
+  anew: fc.constantFrom(false, false, false, false, false, false, false, true),
   pace,
   after,
 });
@@ -154,11 +158,42 @@ const fault = fc.record({
   times: fc.integer({ min: 1, max: 2 }),
 });
 
+/** A caller who was let read loses the permission, hears of it, and tries again: all that it was allowed is over. */
+const refused: fc.Arbitrary<Schedule> = fc
+  .tuple(fc.constantFrom<Thing>('plain', 'open'), via, read, read)
+  .map(([thing, proxy, before, then]) => {
+    const bob = { ...PLAIN_READ, of: thing, via: proxy, by: 'bob' as const };
+    const again: Read = { ...bob, method: then.method, want: then.want, signs: then.signs };
+    return [
+      [{ do: 'permit', of: thing, after: 0 }],
+      [{ ...bob, want: before.want }],
+      [{ do: 'forbid', of: thing, after: 0 }],
+      [{ ...bob, method: before.method, anew: true }],
+      [again],
+      [{ do: 'permit', of: thing, after: 0 }],
+    ];
+  });
+
+/** S3's refusal breaks off. */
+const halfRefused: fc.Arbitrary<Schedule> = fc
+  .tuple(of, via, fc.constantFrom<FaultKind>('cut', 'reset'), fc.nat(200))
+  .map(([thing, proxy, what, at]) => [
+    [{ do: 'forbid', of: thing, after: 0 }],
+    [{ do: 'fault', of: thing, what, at, times: 1 }],
+    [{ ...PLAIN_READ, of: thing, via: proxy, by: 'bob', anew: true }],
+  ]);
+
 /** When all that is known has been looked at again, what was written through one proxy is what all others give. */
 function seenByAll(vias: 1 | 2): Schedule {
   const proxies: (0 | 1)[] = vias === 1 ? [0] : [0, 1];
   const reads = proxies.flatMap(proxy => THINGS.map(thing => ({ ...PLAIN_READ, of: thing, via: proxy })));
   return [[{ do: 'rest', ms: 1100 }], reads];
+}
+
+/** Where there is one proxy only, all goes through it. */
+function throughOne(vias: 1 | 2, waves: Schedule): Schedule {
+  if (vias === 2) return waves;
+  return waves.map(wave => wave.map(step => ('via' in step ? { ...step, via: 0 as const } : step)));
 }
 
 /** With the first kill only: a process takes a second or more to come back. */
@@ -202,8 +237,7 @@ export function schedules({ kills, vias }: { kills: boolean; vias: 1 | 2 }): fc.
     },
     ...(kills ? [{ weight: 1, arbitrary: fc.record({ do: fc.constant('kill' as const), via, after }) }] : []),
   ) as fc.Arbitrary<Step>;
-  const one = vias === 1 ? step.map(only => ('via' in only ? { ...only, via: 0 as const } : only)) : step;
-  const waves = fc.array(fc.array(one, { minLength: 2, maxLength: 10, size: 'max' }), {
+  const waves = fc.array(fc.array(step, { minLength: 2, maxLength: 10, size: 'max' }), {
     minLength: 6,
     maxLength: 16,
     size: 'max',
@@ -213,8 +247,16 @@ export function schedules({ kills, vias }: { kills: boolean; vias: 1 | 2 }): fc.
     { weight: 1, arbitrary: fc.constant(seenByAll(vias)) },
   );
   return fc
-    .tuple(fc.tuple(...THINGS.map(first)), waves, end)
-    .map(([begin, middle, last]) => [begin, ...onceKilled(middle), ...last]);
+    .tuple(fc.tuple(...THINGS.map(first)), waves, fc.tuple(fc.nat(6), refused), fc.tuple(fc.nat(6), halfRefused), end)
+    .map(([begin, middle, [at, scene], [where, other], last]) =>
+      throughOne(vias, [
+        begin,
+        ...onceKilled(middle)
+          .toSpliced(at, 0, ...scene)
+          .toSpliced(where, 0, ...other),
+        ...last,
+      ]),
+    );
 }
 
 /** One line for a person. */
@@ -224,11 +266,12 @@ export function describeStep(step: Step): string {
     const facts = Object.entries(rest).filter(([name, value]) => value !== 0 || name === 'via' || name === 'size');
     return `${what} ${facts.map(([name, value]) => `${name}=${value}`).join(' ')}`;
   }
-  const { of: thing, via: proxy, by, method, want: wanted, signs, condition, checksums, pace: speed } = step;
+  const { of: thing, via: proxy, by, method, want: wanted, signs, condition, checksums, anew, pace: speed } = step;
   const parts = [`${method} ${thing} via ${proxy} by ${by}`, wantedText(wanted)];
   if (signs !== 'headers') parts.push(signs === 'url' ? 'presigned' : 'range signed');
   if (condition !== 'none') parts.push(condition);
   if (checksums) parts.push('checksums');
+  if (anew) parts.push('asks anew');
   if (speed.how === 'slow') parts.push(`pauses at ${speed.pauseAt} for ${speed.waves} waves`);
   if (speed.how === 'leaves') parts.push(`leaves at ${speed.at}`);
   if (step.after > 0) parts.push(`after ${step.after} ms`);

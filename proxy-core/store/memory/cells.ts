@@ -51,7 +51,6 @@ export class Cell {
  */
 export class Cells {
   readonly #open: Slab[] = [];
-  #slabs = 0;
 
   /** A cell with a copy of `content`, of at most {@link SLOT} bytes. */
   copy(content: Buffer): Cell {
@@ -67,16 +66,10 @@ export class Cells {
     return new Cell(slot, () => this.#giveBack(slab, slot));
   }
 
-  /** Bytes of all slabs. */
-  get allocated(): number {
-    return this.#slabs * SLOTS * SLOT;
-  }
-
   #add(): Slab {
     const memory = Buffer.allocUnsafeSlow(SLOTS * SLOT);
     const slab = { memory, free: Array.from({ length: SLOTS }, (_, i) => memory.subarray(i * SLOT, (i + 1) * SLOT)) };
     this.#open.push(slab);
-    this.#slabs++;
     return slab;
   }
 
@@ -86,6 +79,5 @@ export class Cells {
     if (slab.free.length < SLOTS || this.#open.length === 1) return;
     if (!this.#open.some(other => other !== slab && other.free.length === SLOTS)) return;
     this.#open.splice(this.#open.indexOf(slab), 1);
-    this.#slabs--;
   }
 }
