@@ -108,7 +108,7 @@ export class Capacity implements Room {
     const look = () => {
       void this.#lookAtVolume();
       if (performance.now() - this.#countedAt > COUNT_EVERY) this.#count();
-      if (this.#excess > 0) this.#evict();
+      if (this.#tooMuch) this.#evict();
     };
     look();
     this.#timer = setInterval(look, LOOK_EVERY).unref();
@@ -128,7 +128,7 @@ export class Capacity implements Room {
     if (path.startsWith(this.#stage)) this.#staged = Math.max(0, this.#staged + bytes);
     this.#space.add(bytes);
     if (bytes < 0) this.#grant();
-    else if (this.#excess > 0) this.#evict();
+    else if (this.#tooMuch) this.#evict();
   }
 
   /** An upload has its place, and a head that nobody has read yet. */
@@ -189,14 +189,23 @@ export class Capacity implements Room {
     }
   }
 
-  /** Bytes to be removed before eviction may rest; 0 or less while it need not begin. */
-  get #excess(): number {
-    const { maxBytes } = this.#options;
+  /** Whether eviction has to begin. */
+  get #tooMuch(): boolean {
     const { spare } = this.#space;
-    const taken = this.#bytes + this.#reserved;
-    const wanted = this.#waiting.reduce((sum, { bytes }) => sum + bytes, 0);
-    if (taken + wanted <= maxBytes * HIGH_WATER && spare >= this.#reserved) return 0;
-    return Math.min(this.#bytes, Math.max(taken + wanted - maxBytes * LOW_WATER, this.#reserved + wanted - spare));
+    if (this.#bytes === 0) return false;
+    return this.#bytes + this.#reserved + this.#wanted > this.#options.maxBytes * HIGH_WATER || spare < this.#reserved;
+  }
+
+  /** Whether it may rest again. */
+  get #enough(): boolean {
+    const asked = this.#reserved + this.#wanted;
+    if (this.#bytes === 0 || this.#stopped) return true;
+    return this.#bytes + asked <= this.#options.maxBytes * LOW_WATER && asked <= this.#space.spare;
+  }
+
+  /** Bytes that fills wait for. */
+  get #wanted(): number {
+    return this.#waiting.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
   /** Most that uploads may take; where the free space bounds the cache, of what that lets it grow to. */
@@ -220,10 +229,11 @@ export class Capacity implements Room {
 
   /** False when nothing to remove was found. */
   async #evictDown(): Promise<boolean> {
-    const target = this.#bytes - this.#excess;
-    const enough = () => this.#bytes <= target || this.#stopped;
-    for (let barren = 0; !enough(); ) {
-      barren = (await this.#eviction.step(enough)) ? 0 : barren + 1;
+    // A file that has just come to its place is counted twice until its reservation is released, in the same turn.
+    await new Promise(setImmediate);
+    if (!this.#tooMuch) return true;
+    for (let barren = 0; !this.#enough; ) {
+      barren = (await this.#eviction.step(() => this.#enough)) ? 0 : barren + 1;
       if (barren < BARREN) continue;
       this.#barren = true;
       this.#restUntil = performance.now() + LOOK_EVERY;
@@ -246,7 +256,7 @@ export class Capacity implements Room {
         this.#countedAt = performance.now();
         void this.uploads.trim();
         if (asked) this.#judge(counted);
-        if (this.#excess > 0) this.#evict();
+        if (this.#tooMuch) this.#evict();
         else this.#say({ room: undefined });
       })
       .catch(() => {
@@ -263,7 +273,7 @@ export class Capacity implements Room {
   /** Why a search was in vain: too much had been counted, it had no luck, or there is nothing to remove. */
   #judge({ removable, records }: Counted): void {
     this.#barren = false;
-    if (this.#excess <= 0 || removable > 0) return;
+    if (!this.#tooMuch || removable > 0) return;
     this.#restUntil = performance.now() + REST;
     // Else it is for the volume's sake, which is shown already.
     if (this.#bytes <= this.#options.maxBytes * LOW_WATER) return;

@@ -53,7 +53,8 @@ export class Census {
       const staged = tally.total;
       await this.#folder(join(cacheDir, 'buckets'), 0, tally);
       through = !this.#stopped;
-      return through ? { ...tally, staged } : undefined;
+      const { total, removable, records } = tally;
+      return through ? { total, staged, removable, records } : undefined;
     } finally {
       unread.endCount(through, began);
     }
