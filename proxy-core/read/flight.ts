@@ -1,55 +1,15 @@
 import type { RawHeaders, Span } from '../request/index.ts';
-import { EXTENT, type Head, type ObjectEntry, type Store } from '../store/index.ts';
-import type { ResponseHandler, Upstream, UpstreamExchange, UpstreamRequest } from '../upstream/index.ts';
+import type { Head, ObjectEntry } from '../store/index.ts';
+import type { UpstreamExchange } from '../upstream/index.ts';
+import { FlightEnd, type Handover } from './flight-end.ts';
+import type { FlightAnswer, FlightOptions } from './flight-options.ts';
 import { FlightReader, type Found } from './flight-reader.ts';
 import { Keeping } from './keeping.ts';
 import { type Learnt, learn } from './learn.ts';
-import { isFarAhead, keepFrom, type Paced } from './pace.ts';
+import { isFarAhead, isNear, isSoon, keepFrom, type Paced } from './pace.ts';
 import { endOf, type Resumed, Resumption } from './resumption.ts';
-import { LAST_MINUTE, type ReadRequest, type ReadSettings } from './types.ts';
+import { LAST_MINUTE, type ReadRequest } from './types.ts';
 import { Window } from './window.ts';
-
-/** A reader that wants what is still to come joins if that should be no farther off than this, bytes or ms. */
-const NEAR = { bytes: EXTENT, ms: 1000, young: 100 };
-/** Rate assumed of a flight in its first 100 ms, bytes a ms. */
-const LIKELY_RATE = 50_000;
-
-/** Whether others bring what comes next: they do; they may yet, and are asked again an extent farther on; they won't. */
-export type Handover = 'now' | 'later' | 'never';
-
-export interface FlightAnswer {
-  readonly status: number;
-  readonly statusText: string;
-  /** End-to-end headers as S3 sent them. */
-  readonly headers: RawHeaders;
-  /** What a storable answer says; undefined for every other. */
-  readonly learnt: Learnt | undefined;
-}
-
-export interface FlightOptions {
-  readonly store: Store;
-  readonly upstream: Upstream;
-  readonly request: UpstreamRequest;
-  readonly entry: ObjectEntry;
-  /** The object's epoch before the request is sent: what the flight learns belongs to it. */
-  readonly epoch: string;
-  readonly checksumMode: boolean;
-  readonly partNumber: number | undefined;
-  readonly settings: ReadSettings;
-  /** A gap of a known version: anything but those bytes of it is not kept. Undefined for a request as the caller sent it. */
-  readonly expect: { readonly head: Head; readonly span: Span } | undefined;
-  /** When the request was sent, where that was before now; on the volume's clock, ms. */
-  readonly sentAt?: number;
-  /** Bytes of bodies received from S3. */
-  readonly onBytes: (count: number) => void;
-  /** Sends for the rest of a version with a reader's own request. Undefined when that may not be sent any more. */
-  readonly resume: (by: ReadRequest, head: Head, rest: Span, handler: ResponseHandler) => UpstreamExchange | undefined;
-  /** Told in the end how many bytes came in how many ms, where nothing here held them up. */
-  readonly onRate: (bytes: number, ms: number) => void;
-  /** Memory is short: other flights should hold no more than they need. */
-  readonly onTight: () => void;
-  readonly onEnd: (flight: Flight) => void;
-}
 
 /**
  * One fetch from S3 that several readers share while it runs (design section 8). It keeps what arrived last in a window,
@@ -80,11 +40,7 @@ export class Flight {
   #state: 'running' | 'done' | 'failed' = 'running';
   #paused = false;
   #heldUp = false;
-  /** Where it ends when nobody listens any more. */
-  #stopAt = Number.POSITIVE_INFINITY;
-  /** Where its span ends, for an answer that goes on after it. */
-  #limit = Number.POSITIVE_INFINITY;
-  #handOver: { readonly at: number; readonly ready: () => Handover } | undefined;
+  readonly #end = new FlightEnd();
   readonly #resumption = new Resumption();
   /** What it fills is in the store, or never will be. */
   #over = false;
@@ -150,27 +106,25 @@ export class Flight {
   /** The last byte it is going to bring. */
   get last(): number {
     if (this.#state === 'failed') return this.position - 1;
-    return Math.min(this.span?.end ?? -1, (this.#handOver?.at ?? Number.POSITIVE_INFINITY) - 1);
+    return Math.min(this.span?.end ?? -1, this.#end.handedOver - 1);
   }
 
   /** Whether a reader of this version can get the byte at `at` from this flight, now or a little later. */
   offers(version: string, at: number): boolean {
-    if (!this.span || at < this.span.start || at > this.last || (this.running && at >= this.#stopAt)) return false;
+    if (!this.span || at < this.span.start || at > this.last || (this.running && at >= this.#end.unread)) return false;
     const head = this.head ?? this.#options.expect?.head;
     if (head?.version !== version) return false;
     // Who can't ask any more must not be outrun where nothing is kept of what they have yet to read.
     if (!this.filling && this.#isLifeline()) return false;
     const { position } = this;
     if (at >= position && this.#state !== 'running') return false;
-    if (at >= position) return at - position < NEAR.bytes || this.comesSoon(at);
+    if (at >= position) return isNear(at - position, this);
     return at >= (this.#window?.start ?? 0) || this.#keeping?.fill?.keeps(at) === true;
   }
 
   /** Whether the byte at `at`, which is still to come, will as far as one can tell be here within a second. */
   comesSoon(at: number): boolean {
-    const { rate } = this;
-    const likely = rate === 0 || this.age < NEAR.young ? Math.max(LIKELY_RATE, rate) : rate;
-    return (at - this.position) / likely < NEAR.ms;
+    return isSoon(at - this.position, this);
   }
 
   /** Whether every byte that it brings can still be had when a reader comes to it: by the store, or because it is the only one. */
@@ -182,14 +136,14 @@ export class Flight {
   join(at: number, request?: ReadRequest, eager = false): FlightReader {
     const reader = new FlightReader(this, at, request, eager);
     this.#readers.add(reader);
-    this.#stopAt = Number.POSITIVE_INFINITY;
+    this.#end.isRead();
     this.#pace();
     return reader;
   }
 
   /** Others bring what comes from `at` on, an extent's boundary: when it comes there it ends, if they are `ready`. */
   handOver(at: number, ready: () => Handover): void {
-    if (at > this.position) this.#handOver = { at, ready };
+    if (at > this.position) this.#end.handOver(at, ready);
   }
 
   /** For FlightReader. */
@@ -203,8 +157,7 @@ export class Flight {
     // Nobody listens any more: the extent in hand is finished, where one is being filled; then it stops.
     const { span, position } = this;
     if (this.filling && span) {
-      this.#stopAt = Math.min(span.end + 1, Math.floor(position / EXTENT) * EXTENT + EXTENT);
-      if (position >= this.#stopAt) this.#stop();
+      if (position >= this.#end.afterExtent(position, span.end)) this.#stop();
       else this.#pace();
     } else if (!this.#keeping?.small) this.#stop();
   }
@@ -230,7 +183,7 @@ export class Flight {
   #onHeaders(status: number, statusText: string, headers: RawHeaders): void {
     const { expect, checksumMode, partNumber, store, request } = this.#options;
     let learnt = request.method === 'GET' ? learn(status, headers, { checksumMode, partNumber }) : undefined;
-    if (expect && learnt && !isWhat(expect, learnt)) learnt = undefined;
+    if (expect && learnt && !brings(learnt, expect)) learnt = undefined;
     this.span = learnt?.span;
     this.#startedAt = performance.now();
     // Who joined before could not know where it begins.
@@ -270,7 +223,7 @@ export class Flight {
   #onData(chunk: Buffer): boolean {
     this.#options.onBytes(chunk.length);
     this.#resumption.progressed();
-    const end = Math.min(this.#stopAt, this.#limit, this.#endHere(chunk.length));
+    const end = this.#end.seenFrom(this.position, chunk.length);
     if (this.position + chunk.length >= end) {
       this.#arrived(chunk.subarray(0, end - this.position));
       if (this.#state === 'running') this.#stop(end);
@@ -289,16 +242,6 @@ export class Flight {
     window.append(chunk);
     this.shrink();
     this.nudge();
-  }
-
-  /** Where others take over, when the next `count` bytes reach that place and they are there to do so. */
-  #endHere(count: number): number {
-    const place = this.#handOver;
-    if (!place || this.position + count < place.at) return Number.POSITIVE_INFINITY;
-    const ready = place.ready();
-    if (ready === 'now') return place.at;
-    this.#handOver = ready === 'later' ? { ...place, at: place.at + EXTENT } : undefined;
-    return Number.POSITIVE_INFINITY;
   }
 
   #onComplete(): void {
@@ -354,7 +297,7 @@ export class Flight {
       onContinued: (exchange, last) => {
         this.#exchange = exchange;
         this.span = { start: span.start, end: Math.min(span.end, last) };
-        if (last > span.end) this.#limit = span.end + 1;
+        if (last > span.end) this.#end.limit = span.end + 1;
       },
       onData: chunk => this.#onData(chunk),
       onComplete: () => this.#onComplete(),
@@ -421,6 +364,6 @@ export class Flight {
 }
 
 /** Whether an answer is of the version that was asked for, and begins where it should. */
-function isWhat({ head, span }: { head: Head; span: Span }, { head: got, span: bytes }: Learnt): boolean {
-  return got.version === head.version && bytes !== undefined && bytes.start <= span.start && bytes.end >= span.start;
+function brings({ head, span }: Learnt, { head: asked, span: { start } }: { head: Head; span: Span }): boolean {
+  return head.version === asked.version && span !== undefined && span.start <= start && span.end >= start;
 }

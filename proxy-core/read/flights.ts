@@ -1,5 +1,6 @@
 import type { ObjectEntry } from '../store/index.ts';
-import { Flight, type FlightOptions } from './flight.ts';
+import { Flight } from './flight.ts';
+import type { FlightOptions } from './flight-options.ts';
 
 /** How often all flights are told to hold less, at most, ms. */
 const SHRINK_EVERY = 10;

@@ -14,6 +14,17 @@ const TIGHT: Reach = { ahead: 1 << 20, behind: 2 << 20 };
 /** The budget is spent, or nobody keeps the body. */
 const LOOSE: Reach = { ahead: 128 << 10, behind: 256 << 10 };
 
+/** A reader that wants what is still to come joins if that should be no farther off than this, bytes or ms. */
+const NEAR = { bytes: EXTENT, ms: 1000 };
+/** Rate assumed of a flight that is younger than so many ms, bytes a ms. */
+const LIKELY = { rate: 50_000, until: 100 };
+
+/** How fast a flight is, in bytes a ms, and since how many ms. */
+interface Speed {
+  readonly rate: number;
+  readonly age: number;
+}
+
 /** A flight as far as its pace is concerned. */
 export interface Paced {
   readonly window: Window;
@@ -22,6 +33,17 @@ export interface Paced {
   readonly filling: boolean;
   /** Half of the memory budget is in use. */
   readonly tight: boolean;
+}
+
+/** Whether to wait for a flight that has so many bytes to go is better than to ask for them. */
+export function isNear(distance: number, speed: Speed): boolean {
+  return distance < NEAR.bytes || isSoon(distance, speed);
+}
+
+/** Whether a flight that has so many bytes to go will be there within a second, as far as one can tell. */
+export function isSoon(distance: number, { rate, age }: Speed): boolean {
+  const likely = rate === 0 || age < LIKELY.until ? Math.max(LIKELY.rate, rate) : rate;
+  return distance / likely < NEAR.ms;
 }
 
 /** The flight has run as far ahead of its fastest reader as it may. */

@@ -2,7 +2,8 @@ import { performance } from 'node:perf_hooks';
 import type { Span } from '../request/index.ts';
 import { EXTENT, type Store } from '../store/index.ts';
 import type { Fetches } from './fetches.ts';
-import type { Flight, Handover } from './flight.ts';
+import type { Flight } from './flight.ts';
+import type { Handover } from './flight-end.ts';
 import type { FlightReader } from './flight-reader.ts';
 import type { Source } from './lifeline.ts';
 

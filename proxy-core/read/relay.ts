@@ -1,7 +1,7 @@
 import { headerValue } from '../request/index.ts';
 import { passOn } from './answer.ts';
 import { sendRaw } from './body.ts';
-import type { FlightAnswer } from './flight.ts';
+import type { FlightAnswer } from './flight-options.ts';
 import type { FlightReader } from './flight-reader.ts';
 import type { Reading } from './reading.ts';
 import { sendBytes } from './send-bytes.ts';

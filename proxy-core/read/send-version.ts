@@ -1,6 +1,6 @@
 import type { Head } from '../store/index.ts';
 import { replay } from './answer.ts';
-import type { FlightAnswer } from './flight.ts';
+import type { FlightAnswer } from './flight-options.ts';
 import type { FlightReader } from './flight-reader.ts';
 import type { Reading } from './reading.ts';
 import { relay } from './relay.ts';

@@ -127,9 +127,17 @@ describe('when the helpers are refused', () => {
   });
 });
 
-/** Helpers that are sent out when the first connection has been closed. */
-function afterFirst({ origin }: Place): Match {
-  return { when: record => ofHelper(record) && origin.requestsFor('k')[0]?.state !== 'running' };
+/**
+ * The first connection is the fastest, so that it ends while both helpers are at work; `fault` is for the third, which is
+ * sent out then, and for what follows, but for plain requests.
+ */
+function afterFirst({ origin }: Place, fault: Fault, times?: number) {
+  const begun = () => origin.requestsFor('k')[0];
+  const when = (record: RequestRecord) => ofHelper(record) && begun()?.state !== 'running';
+  const bad = origin.faults.on({ when, ...(times === undefined ? {} : { times }) }, fault);
+  origin.faults.on(HELPERS, { throttle: RATE / 5 });
+  origin.faults.on({ key: 'k', times: 1 }, { throttle: RATE / 2.5 });
+  return bad;
 }
 
 /** Cut before their first byte, with whatever they are sent for again. */
@@ -164,8 +172,7 @@ describe('where S3 cuts every request for a range, but not the plain one', () =>
   ])('only when the first one has ended (%s), the rest comes by the client’s own request', async (_, fault) => {
     const place = await placeWith({ connections: 3 });
     const { origin } = place;
-    const bad = origin.faults.on(afterFirst(place), fault);
-    throttled(place);
+    const bad = afterFirst(place, fault);
     expectWhole(await place.get());
     expect(bad.hits).toBeGreaterThan(0);
     expect(bad.hits).toBeLessThanOrEqual(20);
@@ -180,8 +187,7 @@ describe('where S3 cuts every request for a range, but not the plain one', () =>
   it('and for a while answers 503, the read waits a little and goes on', async () => {
     const place = await placeWith({ connections: 3 });
     const { origin } = place;
-    const bad = origin.faults.on({ ...afterFirst(place), times: 2 }, { status: 503 });
-    throttled(place);
+    const bad = afterFirst(place, { status: 503 }, 2);
     expectWhole(await place.get());
     expect(bad.hits).toBe(2);
     expect(origin.requestsFor('k').filter(record => !ofHelper(record))).toHaveLength(1);
