@@ -2,11 +2,11 @@ import { LRUCache } from 'lru-cache';
 import type { ObjectAddress } from '../request/index.ts';
 import { DirtyEpochs } from './dirty-epochs.ts';
 import { codeOf, isMissing } from './disk/disk-error.ts';
-import { decodeHead, decodePart, encodeHead, encodePart, encodeStamp } from './disk/head-file.ts';
+import { decodeHead, decodePart, encodeHead, encodePart, encodeStamp, type HeadFile } from './disk/head-file.ts';
 import type { Scratch } from './disk/scratch.ts';
 import { LOOK_EVERY, ObjectEntry } from './entry.ts';
 import type { Extents } from './extents.ts';
-import type { Head, Part } from './head.ts';
+import type { Head, Part, Stamp } from './head.ts';
 
 const EPOCH = /^[0-9a-f]{32}$/;
 
@@ -19,6 +19,8 @@ export interface CatalogOptions {
   /** True when no other process uses the volume, so that what is in memory can't have been overtaken. */
   readonly alone: () => boolean;
   readonly onCorrupt: (path: string) => void;
+  /** An upload is one that nobody has read no longer: S3 has told a reader of it, or of another version, or that it is gone. */
+  readonly onRead: (entry: ObjectEntry) => void;
   /** The volume did not give out what may be there; reads go on without it. */
   readonly onUnread: (error: Error) => void;
   /** A state: undefined when the volume has taken what it refused. */
@@ -64,7 +66,7 @@ export class Catalog {
     if (recent) return recent;
     let looking = this.#looking.get(address.storeKey);
     if (!looking) {
-      looking = this.#look(this.#entry(address)).finally(() => this.#looking.delete(address.storeKey));
+      looking = this.#look(this.entry(address)).finally(() => this.#looking.delete(address.storeKey));
       this.#looking.set(address.storeKey, looking);
     }
     return looking;
@@ -80,28 +82,45 @@ export class Catalog {
 
   /** Replaces the epoch of each object, on disk within the deadline or else in the dirty set; never rejects. */
   async moveOn(objects: readonly ObjectAddress[]): Promise<void> {
-    await Promise.all(objects.map(address => this.#dirty.moveOn(this.#entry(address))));
+    await Promise.all(objects.map(address => this.#dirty.moveOn(this.entry(address))));
+  }
+
+  /** Resolves when the object's latest epoch is on the volume, or the volume has refused it. */
+  recorded(entry: ObjectEntry): Promise<void> {
+    return this.#dirty.recorded(entry);
   }
 
   /** Makes `head` current in memory. */
   adopt(entry: ObjectEntry, head: Head, validatedAt: number, epoch: string): void {
     const old = entry.head;
+    if (old?.written !== undefined && head.written === undefined) this.#options.onRead(entry);
     entry.setHead(head, validatedAt, epoch, entry.inline && old?.version === head.version);
     entry.lookedAt = performance.now();
     this.#entries.set(entry.address.storeKey, entry);
     if (old && old.version !== head.version) void this.#options.extents.removeAll(entry, old);
   }
 
-  /** Writes the entry's head to disk, with `body` (an extent) behind it where the object is small. */
+  /**
+   * Writes the entry's head to disk, with `body` (an extent) behind it where the object is small. `epoch` is the object's when
+   * S3 was asked. Where another process has moved that on since, what S3 said is of the past, and must not take the place of
+   * what that process may have stored: nothing is written. (Between the look and the rename it still could; then the older
+   * version is there as one of an older epoch, which is never fresh.)
+   */
   async publish(entry: ObjectEntry, head: Head, validatedAt: number, epoch: string, body?: Buffer): Promise<void> {
-    if (entry.head?.version !== head.version) return;
-    const kept = body ?? (entry.inline ? await this.#oldBody(entry, head) : undefined);
-    const file = encodeHead(entry.address.storeKey, head, { validatedAt, epoch });
-    await this.#options.scratch.publish(entry.paths.head, entry.paths.leaf, kept ? Buffer.concat([file, kept]) : file);
-    if (entry.head?.version !== head.version || !kept) return;
-    entry.inline = true;
-    // Ranges of it that were read before.
-    this.#options.extents.removeKnown(entry);
+    await this.#publish(entry, head, { validatedAt, epoch }, body, async () => (await this.#epochOf(entry)) === epoch);
+  }
+
+  /**
+   * Writes the head of an upload to disk, with `body` behind it where it is small. It carries no epoch: its first reader asks S3,
+   * however many writes there were at the same time, and whichever of them comes last to the disk. What it must not take the
+   * place of is a head that S3 has vouched for in the object's present epoch, so since the last of these writes. Returns the size
+   * of the file, or undefined where there is such a head of another process.
+   */
+  async publishWritten(entry: ObjectEntry, head: Head, body?: Buffer): Promise<number | undefined> {
+    return this.#publish(entry, head, { validatedAt: 0, epoch: '' }, body, async () => {
+      const [epoch, found] = await Promise.all([this.#epochOf(entry), this.#headOf(entry)]);
+      return found === undefined || found.head.written !== undefined || found.stamp.epoch !== epoch;
+    });
   }
 
   /** S3 vouched for the head again. On disk the stamp is overwritten at most once a second, and only where a ttl makes use of it. */
@@ -134,10 +153,19 @@ export class Catalog {
   /** S3 says the object is gone: its head goes, and its bytes. */
   async drop(entry: ObjectEntry): Promise<void> {
     const head = entry.head;
+    if (head?.written !== undefined) this.#options.onRead(entry);
     entry.setHead(undefined, 0, '', false);
     if (!head) return;
     await this.#options.scratch.remove(entry.paths.head).catch(() => {});
     await this.#options.extents.removeAll(entry, head);
+  }
+
+  /** The object was deleted by a write that gave it this epoch: what was kept goes, unless it was written or read again since. */
+  async dropDeleted(entry: ObjectEntry, epoch: string): Promise<void> {
+    await this.look(entry.address);
+    const overtaken = async () => !this.#options.alone() && (await this.#epochOf(entry)) !== epoch;
+    if (!entry.head || (await overtaken())) return;
+    if (entry.epoch === epoch && entry.headEpoch !== epoch) await this.drop(entry);
   }
 
   /** The head file's body, which follows its JSON line, or undefined. */
@@ -176,7 +204,8 @@ export class Catalog {
     this.#dirty.close();
   }
 
-  #entry(address: ObjectAddress): ObjectEntry {
+  /** What this process knows of an object, which may be nothing or old. */
+  entry(address: ObjectAddress): ObjectEntry {
     const key = address.storeKey;
     const kept = this.#entries.get(key);
     if (kept) return kept;
@@ -187,16 +216,52 @@ export class Catalog {
     return entry;
   }
 
+  /** Size of the file; undefined where it is no longer the entry's version, or another process has been there. */
+  async #publish(
+    entry: ObjectEntry,
+    head: Head,
+    stamp: Stamp,
+    body: Buffer | undefined,
+    mayReplace: () => Promise<boolean>,
+  ): Promise<number | undefined> {
+    if (entry.head?.version !== head.version) return undefined;
+    const kept = body ?? (entry.inline ? await this.#oldBody(entry, head) : undefined);
+    const line = encodeHead(entry.address.storeKey, head, stamp);
+    const file = kept ? Buffer.concat([line, kept]) : line;
+    const { scratch, alone } = this.#options;
+    const guard = alone() ? undefined : mayReplace;
+    if (!(await scratch.publish(entry.paths.head, entry.paths.leaf, file, guard))) {
+      // What is in memory has been overtaken: the next reader looks at the volume.
+      entry.lookedAt = Number.NEGATIVE_INFINITY;
+      return undefined;
+    }
+    if (entry.head?.version === head.version && kept) {
+      entry.inline = true;
+      // Ranges of it that were read before.
+      this.#options.extents.removeKnown(entry);
+    }
+    return file.length;
+  }
+
+  async #epochOf(entry: ObjectEntry): Promise<string> {
+    return (await this.#read(entry.paths.epoch))?.toString('latin1') ?? '';
+  }
+
+  async #headOf(entry: ObjectEntry): Promise<HeadFile | undefined> {
+    const file = await this.#read(entry.paths.head);
+    return file && safely(() => decodeHead(entry.address.storeKey, file));
+  }
+
   async #look(entry: ObjectEntry): Promise<ObjectEntry> {
     const began = performance.now();
     const { revision } = entry;
     try {
-      const [epoch, file] = await Promise.all([this.#read(entry.paths.epoch), this.#read(entry.paths.head)]);
+      const [epoch, file] = await Promise.all([this.#epochOf(entry), this.#read(entry.paths.head)]);
       // What this process has learnt meanwhile is newer; another one's write, if this look saw one, is seen by the next.
       if (entry.revision !== revision || this.#dirty.has(entry)) return entry;
       entry.lookedAt = began;
       this.#adopt(entry, file);
-      this.#adoptEpoch(entry, epoch?.toString('latin1') ?? '');
+      this.#adoptEpoch(entry, epoch);
     } catch (error) {
       this.#options.onUnread(error as Error);
       // The reader goes on with what is in memory, as not vouched for.
@@ -250,6 +315,7 @@ export class Catalog {
       entry.setHead(undefined, 0, '', false);
       return;
     }
+    if (entry.head?.written !== undefined && found.head.written === undefined) this.#options.onRead(entry);
     const head =
       entry.head?.version === found.head.version && sameHeaders(entry.head, found.head) ? entry.head : found.head;
     entry.setHead(head, found.stamp.validatedAt, found.stamp.epoch, file.length > found.bodyAt);
@@ -267,6 +333,7 @@ export class Catalog {
 function sameHeaders(a: Head, b: Head): boolean {
   return (
     a.checksumsKnown === b.checksumsKnown &&
+    a.written === b.written &&
     a.headers.length === b.headers.length &&
     a.headers.every((value, i) => value === b.headers[i])
   );

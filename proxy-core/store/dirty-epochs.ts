@@ -5,6 +5,13 @@ import type { ObjectEntry } from './entry.ts';
 
 const RETRY = 1000;
 
+interface Dirty {
+  readonly entry: ObjectEntry;
+  readonly epoch: string;
+  /** The first try to record it, which never rejects. */
+  readonly recording: Promise<void>;
+}
+
 /**
  * Objects whose new epoch the disk has not taken yet: S3 is asked about them each time. An epoch on disk is how a write
  * through one process is seen by all: it is replaced after S3's answer and before the writer's client hears of it
@@ -13,7 +20,7 @@ const RETRY = 1000;
 export class DirtyEpochs {
   readonly #scratch: Scratch;
   readonly #onProblem: (message: string | undefined) => void;
-  readonly #dirty = new Map<string, { entry: ObjectEntry; epoch: string }>();
+  readonly #dirty = new Map<string, Dirty>();
   #timer: NodeJS.Timeout | undefined;
 
   /** @param options.onProblem a state: undefined when the volume has taken what it refused */
@@ -44,15 +51,19 @@ export class DirtyEpochs {
     const epoch = newEpoch();
     entry.epoch = newEpoch();
     entry.revision++;
-    this.#dirty.set(entry.address.storeKey, { entry, epoch });
-    try {
-      await this.#record(entry, epoch);
-    } catch (error) {
+    const recording = this.#record(entry, epoch).catch(error => {
       this.#onProblem(
         `a write could not be recorded in the cache, so S3 is asked about its object each time: ${inWords(error)}`,
       );
       this.#retry();
-    }
+    });
+    this.#dirty.set(entry.address.storeKey, { entry, epoch, recording });
+    await recording;
+  }
+
+  /** Resolves when the object's latest epoch is on the volume, or the volume has refused it. */
+  async recorded(entry: ObjectEntry): Promise<void> {
+    await this.#dirty.get(entry.address.storeKey)?.recording;
   }
 
   close(): void {

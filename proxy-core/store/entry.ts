@@ -1,6 +1,6 @@
 import type { ObjectAddress } from '../request/index.ts';
 import { Claims } from './disk/claims.ts';
-import { ExtentIndex } from './disk/extent-index.ts';
+import { type Extent, ExtentIndex } from './disk/extent-index.ts';
 import { bucketFolder, gibOf, ObjectPaths, objectHash } from './disk/paths.ts';
 import type { Head, Part } from './head.ts';
 
@@ -78,6 +78,11 @@ export class ObjectEntry {
       this.#indexes.set(gib, index);
     }
     return index;
+  }
+
+  /** The indexes that know an extent: those of an upload may reach from one GiB into the next. */
+  indexesOf({ start, end }: Extent): readonly ExtentIndex[] {
+    return gibOf(start) === gibOf(end) ? [this.index(start)] : [this.index(start), this.index(end)];
   }
 
   #exchangeClaims(from: string, to: string): void {

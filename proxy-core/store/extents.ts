@@ -50,10 +50,24 @@ export class Extents {
     return run && entry.claims.take(run);
   }
 
-  /** One that has come to its place is known from now on, or goes where nobody would look for it. */
+  /** One that has come to its place is known from now on. It goes where nobody would look for it, and what it is in place of goes, too. */
   add(entry: ObjectEntry, head: Head, extent: Extent): void {
-    if (isKept(entry, head)) entry.index(extent.start).add(extent);
-    else this.#remove(extent.path);
+    const others = entry.indexesOf(extent).flatMap(({ all }) => all.filter(({ path }) => path !== extent.path));
+    if (!isKept(entry, head) || others.some(other => holds(other, extent))) {
+      this.#remove(extent.path);
+      return;
+    }
+    for (const index of entry.indexesOf(extent)) index.add(extent);
+    // Ranges that were read before an upload brought the same version again.
+    for (const other of others) if (holds(extent, other)) this.forget(entry, other, true);
+  }
+
+  /** False when it is not known any more: another one may have its place by now. */
+  forget(entry: ObjectEntry, extent: Extent, remove: boolean): boolean {
+    const known = entry.indexesOf(extent).map(index => index.remove(extent));
+    if (!known.includes(true)) return false;
+    if (remove) this.#remove(extent.path);
+    return true;
   }
 
   /** The whole body is in the head file: what ranges of it are known go. */
@@ -78,19 +92,29 @@ export class Extents {
 
   async #list(entry: ObjectEntry, head: Head, index: ExtentIndex, offset: number): Promise<void> {
     const now = performance.now();
-    const { folder, prefix } = entry.paths.extents(head.version, head.length, gibOf(offset));
+    const gib = gibOf(offset);
+    const [own, before] = await Promise.all([
+      this.#extentsFrom(entry, head, gib),
+      gib > 0 ? this.#extentsFrom(entry, head, gib - 1) : [],
+    ]);
+    if (entry.head?.version !== head.version) return;
+    index.replace([...before.filter(({ end }) => gibOf(end) === gib), ...own], now);
+  }
+
+  /** Those that begin in this GiB. */
+  async #extentsFrom(entry: ObjectEntry, head: Head, gib: number): Promise<Extent[]> {
+    const { folder, prefix } = entry.paths.extents(head.version, head.length, gib);
     const names = await this.#options.scratch.volume.readdir(folder).catch(error => {
       if (isMissing(error)) return [];
       throw error;
     });
-    if (entry.head?.version !== head.version) return;
     const extents: Extent[] = [];
     for (const name of names) {
       const span = name.startsWith(prefix) ? parseSpan(name.slice(prefix.length)) : undefined;
       if (span && span.end < head.length && span.end - span.start < EXTENT)
         extents.push({ ...span, path: `${folder}/${name}` });
     }
-    index.replace(extents, now);
+    return extents;
   }
 
   #remove(path: string): void {
@@ -101,4 +125,8 @@ export class Extents {
 /** Whether extents of this version are of use: it is the current one, and its body is not in the head file. */
 function isKept(entry: ObjectEntry, head: Head): boolean {
   return entry.head?.version === head.version && !entry.inline;
+}
+
+function holds(whole: Span, part: Span): boolean {
+  return whole.start <= part.start && whole.end >= part.end;
 }

@@ -1,12 +1,12 @@
 export { type BufferPool, PIECE, type Piece } from './buffer-pool.ts';
 export type { Content } from './disk/extent-file.ts';
-export { EXTENT, UNIT } from './disk/extent-format.ts';
+export { EXTENT, SMALL, UNIT } from './disk/extent-format.ts';
 export { bucketFolder, versionId } from './disk/paths.ts';
 export type { ObjectEntry } from './entry.ts';
 export type { Fill } from './fill.ts';
 export type { Head, Part, Stamp } from './head.ts';
 export type { Cell } from './memory/cells.ts';
-export { SMALL, Store, type StoreCounters, type StoreOptions } from './store.ts';
+export { Store, type StoreCounters, type StoreOptions } from './store.ts';
 export type {
   AsideFile,
   CopyOptions,

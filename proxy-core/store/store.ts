@@ -4,11 +4,8 @@ import { BufferPool } from './buffer-pool.ts';
 import { Catalog } from './catalog.ts';
 import { CacheFolder } from './disk/cache-folder.ts';
 import { Capacity } from './disk/capacity.ts';
-import { codeOf, isMissing } from './disk/disk-error.ts';
-import { type Content, DamagedExtent } from './disk/extent-file.ts';
-import { type Binding, UNIT } from './disk/extent-format.ts';
-import type { Extent } from './disk/extent-index.ts';
-import { decodeExtent } from './disk/extent-memory.ts';
+import type { Content } from './disk/extent-file.ts';
+import { SMALL } from './disk/extent-format.ts';
 import { encodeExtent, shrinks } from './disk/extent-writer.ts';
 import type { FreeSpaceFloor } from './disk/free-space.ts';
 import { Instance } from './disk/instance.ts';
@@ -17,15 +14,17 @@ import { gibOf } from './disk/paths.ts';
 import { type FileModes, Scratch } from './disk/scratch.ts';
 import { Trouble } from './disk/trouble.ts';
 import { Volume } from './disk/volume.ts';
+import { DiskReads } from './disk-reads.ts';
 import type { ObjectEntry } from './entry.ts';
 import { Extents } from './extents.ts';
 import { Fill, type FillOptions } from './fill.ts';
 import { Gaps } from './gaps.ts';
 import type { Head, Stamp } from './head.ts';
 import type { Cell } from './memory/cells.ts';
-
-/** Bodies up to this size live in their head file and, while they arrive, in one buffer. */
-export const SMALL = UNIT;
+import { Copying } from './uploads/copy.ts';
+import { Deletions } from './uploads/deletions.ts';
+import { Publisher } from './uploads/publisher.ts';
+import type { CopyOptions, KeptContent, UploadCopy, UploadStore } from './uploads/types.ts';
 
 export interface StoreOptions {
   readonly cacheDir: string;
@@ -64,7 +63,7 @@ export interface StoreCounters {
 const BEAT_PATIENCE = 500;
 
 /** Everything that is kept: heads and epochs, extents on disk, blocks in RAM. The only thing of store/ that reads use. */
-export class Store {
+export class Store implements UploadStore {
   readonly catalog: Catalog;
   readonly pool: BufferPool;
   readonly volume: Volume;
@@ -75,6 +74,9 @@ export class Store {
   readonly #scratch: Scratch;
   readonly #extents: Extents;
   readonly #files: OpenFiles;
+  readonly #reads: DiskReads;
+  readonly #publisher: Publisher;
+  readonly #deletions: Deletions;
   readonly #instance: Instance;
   readonly #folder: CacheFolder;
   readonly #trouble: Trouble;
@@ -140,8 +142,31 @@ export class Store {
       maxEntries: options.maxHeads,
       alone,
       onCorrupt: () => options.counters.disk_corrupt++,
+      onRead: entry => this.capacity.removeUnread(entry.paths.hash),
       onUnread: error => this.#trouble.reading(error),
       onProblem: message => options.onProblem('epochs', message),
+    });
+    this.#reads = new DiskReads({
+      catalog: this.catalog,
+      extents: this.#extents,
+      files: this.#files,
+      blocks: this.#blocks,
+      pool: this.pool,
+      trouble: this.#trouble,
+      onCorrupt: () => options.counters.disk_corrupt++,
+    });
+    const onFailed = (error: Error) => this.#trouble.writing(error);
+    this.#deletions = new Deletions({ catalog: this.catalog, onFailed });
+    this.#publisher = new Publisher({
+      catalog: this.catalog,
+      extents: this.#extents,
+      scratch: this.#scratch,
+      blocks: this.#blocks,
+      deadline: options.diskTimeout,
+      alone,
+      takes: () => this.takesFills,
+      onUnread: upload => this.capacity.addUnread(upload),
+      onFailed,
     });
   }
 
@@ -153,7 +178,10 @@ export class Store {
     await this.#folder.open();
     await Promise.race([this.#instance.start(), new Promise(resolve => setTimeout(resolve, BEAT_PATIENCE).unref())]);
     this.capacity.start();
-    this.#clock = setInterval(() => this.#files.purge(), 5000).unref();
+    this.#clock = setInterval(() => {
+      this.#files.purge();
+      this.#scratch.purge();
+    }, 5000).unref();
   }
 
   /** Whether the cache folder is there now, so that a file that is not in it does not exist. */
@@ -201,25 +229,8 @@ export class Store {
    * Verified content from disk, beginning at `span.start`, at least one byte of it; undefined when the disk has none
    * there, can't be read or turns out to be damaged (which removes the file).
    */
-  async read(entry: ObjectEntry, head: Head, span: Span, options: { ram: boolean }): Promise<Content | undefined> {
-    if (entry.head?.version !== head.version) return undefined;
-    if (entry.inline) return this.#readInline(entry, head, span, options);
-    const extent = entry.index(span.start).at(span.start);
-    if (!extent) return undefined;
-    try {
-      const content = await this.#readExtent(extent, { hash: entry.paths.hash, version: head.version }, span);
-      if (options.ram && entry.head?.version === head.version) {
-        let at = content.start;
-        for (const piece of content.pieces) {
-          this.#blocks.offer(entry.blockKey, at, piece, head.length, content.length > UNIT);
-          at += piece.length;
-        }
-      }
-      return content;
-    } catch (error) {
-      this.#failedRead(entry, extent, error as Error);
-      return undefined;
-    }
+  read(entry: ObjectEntry, head: Head, span: Span, options: { ram: boolean }): Promise<Content | undefined> {
+    return this.#reads.read(entry, head, span, options);
   }
 
   /** A fill for bytes of `head` that are about to arrive, from `span.start` in order. */
@@ -302,6 +313,37 @@ export class Store {
       .catch(error => this.#trouble.writing(error));
   }
 
+  copyUpload(address: ObjectAddress, options: CopyOptions): UploadCopy | undefined {
+    const { uploads } = this.capacity;
+    if (!this.takesFills || !uploads.takes(options.length)) return undefined;
+    // What is there now has to be known when this takes its place.
+    void this.catalog.look(address);
+    return new Copying({
+      ...options,
+      scratch: this.#scratch,
+      pool: this.pool,
+      room: uploads,
+      hash: this.catalog.entry(address).paths.hash,
+      onLost: reason => {
+        this.#options.counters.disk_skipped++;
+        this.#options.onEvent('upload_copy', `an upload was not kept: ${reason}`);
+      },
+    });
+  }
+
+  publishUpload(
+    address: ObjectAddress,
+    head: Head,
+    content: KeptContent,
+    options: { ram: boolean; compress: boolean },
+  ): Promise<void> {
+    return this.#publisher.publish(address, head, content, options);
+  }
+
+  forget(address: ObjectAddress): void {
+    this.#deletions.add(this.catalog.entry(address));
+  }
+
   async moveOn(objects: readonly ObjectAddress[]): Promise<void> {
     this.#options.counters.epochs_moved += objects.length;
     await this.catalog.moveOn(objects);
@@ -311,6 +353,7 @@ export class Store {
   async close(): Promise<boolean> {
     clearInterval(this.#clock);
     this.capacity.stop();
+    this.#deletions.stop();
     this.catalog.close();
     this.#files.close();
     await this.#instance.stop();
@@ -321,54 +364,5 @@ export class Store {
     const clean = !done.includes(false) && (await this.volume.drained());
     if (clean && !closed) this.#scratch.clear();
     return clean;
-  }
-
-  async #readInline(
-    entry: ObjectEntry,
-    head: Head,
-    span: Span,
-    options: { ram: boolean },
-  ): Promise<Content | undefined> {
-    const file = await this.catalog.inlineBody(entry);
-    const body =
-      file &&
-      (await decodeExtent(file, { hash: entry.paths.hash, version: head.version }, { start: 0, end: head.length - 1 }));
-    if (!body) {
-      entry.inline = false;
-      if (file) this.#options.counters.disk_corrupt++;
-      return undefined;
-    }
-    if (options.ram && entry.head?.version === head.version) this.#blocks.put(entry.blockKey, 0, body);
-    const piece = body.subarray(span.start, span.end + 1);
-    return { start: span.start, pieces: [piece], length: piece.length, release: () => {} };
-  }
-
-  async #readExtent(extent: Extent, binding: Binding, span: Span): Promise<Content> {
-    const known = this.#files.get(extent);
-    if (known) {
-      try {
-        return await known.read(span, this.pool);
-      } catch (error) {
-        // Another process has removed it at the server, perhaps to store it anew.
-        if (codeOf(error) !== 'ESTALE') throw error;
-        this.#files.forget(extent.path);
-      }
-    }
-    const file = await this.#files.open(extent, binding);
-    return file.read(span, this.pool);
-  }
-
-  #failedRead(entry: ObjectEntry, extent: Extent, error: Error): void {
-    this.#files.forget(extent.path);
-    // Another reader has found out before, and the place may have been taken by a good one since.
-    if (!entry.index(extent.start).remove(extent)) return;
-    if (error instanceof DamagedExtent) {
-      this.#options.counters.disk_corrupt++;
-      void this.#scratch.remove(extent.path).catch(() => {});
-    } else if (!isMissing(error)) {
-      this.#trouble.reading(error);
-      // The file may be all right: it is found again by the next look at its directory.
-      entry.index(extent.start).listedAt = Number.NEGATIVE_INFINITY;
-    }
   }
 }

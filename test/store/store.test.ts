@@ -38,8 +38,9 @@ async function keepSmall(store: Store, head: Head, body: Buffer, compress = fals
 async function keepLarge(store: Store, key: string, content: Buffer): Promise<Head> {
   const head = headOf(content.length);
   const entry = await store.catalog.look(address(key));
-  store.adopt(entry, head, STAMP);
-  await store.keepHead(entry, head, STAMP);
+  const stamp = { ...STAMP, epoch: entry.epoch };
+  store.adopt(entry, head, stamp);
+  await store.keepHead(entry, head, stamp);
   await fillWhole(store, entry, head, content);
   return head;
 }

@@ -12,6 +12,8 @@ import type { Span } from '../../request/index.ts';
  * offsets relative to the file.
  */
 export const UNIT = 1 << 16;
+/** Bodies up to this size live in their head file and, while they arrive, in one buffer. */
+export const SMALL = UNIT;
 /** Extents made by reads are cut at these boundaries of the object. */
 export const EXTENT = 8 << 20;
 

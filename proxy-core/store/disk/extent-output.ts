@@ -140,8 +140,7 @@ export class ExtentOutput {
     scratch.volume
       .close(this.#fd)
       .catch(() => {})
-      .then(() => scratch.volume.unlink(this.#path))
-      .catch(() => {});
+      .then(() => scratch.drop(this.#path));
   }
 
   /** Writes the index; where that fails, all is given back. */
@@ -159,7 +158,7 @@ export class ExtentOutput {
       // Once, whatever comes of it: by a second time its number may be another file's.
       await scratch.volume.close(this.#fd);
     } catch (error) {
-      scratch.volume.unlink(this.#path).catch(() => {});
+      scratch.drop(this.#path);
       room.release(this.#reserved);
       throw error;
     }

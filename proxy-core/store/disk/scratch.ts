@@ -1,6 +1,6 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
-import { hasNoLinks } from './disk-error.ts';
+import { hasNoLinks, isMissing } from './disk-error.ts';
 import type { Volume } from './volume.ts';
 
 export interface FileModes {
@@ -21,6 +21,8 @@ export class Scratch {
   /** Told the growth of the cache in allocated bytes, and where. */
   readonly #onBytes: (bytes: number, path: string) => void;
   #next = 0;
+  /** Files aside that are of no use any more, and could not be removed yet. */
+  readonly #leftovers = new Set<string>();
 
   constructor(options: {
     volume: Volume;
@@ -40,17 +42,25 @@ export class Scratch {
     return `${this.folder}/${this.#next}`;
   }
 
-  /** Writes a small file aside and renames it into place. */
-  async publish(path: string, folder: string, data: Buffer): Promise<void> {
+  /**
+   * Writes a small file aside and renames it into place. `mayReplace` is asked last, just before that: where it says no, nothing
+   * is done, and the answer is false.
+   */
+  async publish(path: string, folder: string, data: Buffer, mayReplace?: () => Promise<boolean>): Promise<boolean> {
     const aside = this.newPath();
     try {
       const removeLate = () => void this.volume.unlink(aside).catch(() => {});
       await this.#inFolder(this.folder, () => this.volume.writeFile(aside, data, this.modes.file, removeLate));
       const replaced = await this.volume.stat(path).then(allocatedBytes, () => 0);
+      if (mayReplace && !(await mayReplace())) {
+        this.drop(aside);
+        return false;
+      }
       await this.#inFolder(folder, () => this.volume.rename(aside, path));
       this.#onBytes(allocated(data.length) - replaced, path);
+      return true;
     } catch (error) {
-      this.volume.unlink(aside).catch(() => {});
+      this.drop(aside);
       throw error;
     }
   }
@@ -79,8 +89,24 @@ export class Scratch {
       }
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     } finally {
-      this.volume.unlink(aside).catch(() => {});
+      this.drop(aside);
     }
+  }
+
+  /** Removes a file aside: now, or when the volume lets. */
+  drop(aside: string): void {
+    this.volume.unlink(aside).then(
+      () => this.#leftovers.delete(aside),
+      error => {
+        if (isMissing(error)) this.#leftovers.delete(aside);
+        else this.#leftovers.add(aside);
+      },
+    );
+  }
+
+  /** Tries again to remove what could not be; called by the store's clock. */
+  purge(): void {
+    if (this.volume.available) for (const aside of this.#leftovers) this.drop(aside);
   }
 
   /** Removes a published file. */

@@ -16,9 +16,9 @@ export interface KeptContent {
   /** The whole content where it is at most `SMALL` long; then there are no files. */
   readonly small: Buffer | undefined;
   readonly files: readonly AsideFile[];
-  /** The files were moved, and are counted where they are now: what was taken for them is given back. */
-  handedOver(): void;
-  /** Removes what was written. Nothing to do where it was handed over, published or discarded before. */
+  /** This file, or all, are somebody else's from now on, who counts them: what was taken for them is given back. */
+  handedOver(file?: AsideFile): void;
+  /** Removes what was not handed over. Nothing to do the second time. */
   discard(): void;
 }
 
