@@ -156,6 +156,14 @@ export class Origin {
     return this.store.bucket(bucket).get(key);
   }
 
+  /**
+   * Announces what will be uploaded, whole or in parts of `partSize`: what comes is held against it and not kept a second
+   * time, so that a generated body of any size can be uploaded without memory. Anything else is stored as it comes.
+   */
+  expect(bucket: string, key: string, body: Body, partSize?: number): void {
+    this.store.expect(bucket, key, body, partSize);
+  }
+
   /** What a RestoreObject began is there to be read, for so long. */
   finishRestore(bucket: string, key: string, lifetimeMs = 86_400_000): void {
     const object = this.object(bucket, key);

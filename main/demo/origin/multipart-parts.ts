@@ -49,7 +49,8 @@ export function createUpload(request: S3Request, context: Context): Reply {
 export async function uploadPart(request: S3Request, context: Context): Promise<Reply> {
   const upload = authorised(request, context);
   const number = partNumber(request);
-  const { body, checksums, sum } = await readUpload(request, algorithmOf(upload));
+  const known = context.store.expected(request.bucket, request.key, number);
+  const { body, checksums, sum } = await readUpload(request, algorithmOf(upload), known);
   checkAlgorithm(upload, checksums[0]?.algorithm);
   // Aborted or completed while the body came
   authorised(request, context);

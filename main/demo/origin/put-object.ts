@@ -19,7 +19,8 @@ export async function putObject(request: S3Request, context: Context): Promise<R
     ...lockOf(request, bucket),
   };
   evaluateWrite(ifMatch, ifNoneMatch, current(bucket, request.key));
-  const { body, checksums: came, sum } = await readUpload(request, DEFAULT_ALGORITHM);
+  const known = context.store.expected(request.bucket, request.key);
+  const { body, checksums: came, sum } = await readUpload(request, DEFAULT_ALGORITHM, known);
   evaluateWrite(ifMatch, ifNoneMatch, current(bucket, request.key));
   const own = { algorithm: DEFAULT_ALGORITHM, value: sum!.toString('base64'), type: 'FULL_OBJECT' } as const;
   const checksums = came.length > 0 ? came : [own];

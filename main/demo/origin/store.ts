@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { type Body, bufferBody, chunksOf } from './bodies.ts';
+import { type Body, bufferBody, chunksOf, sliceBody } from './bodies.ts';
 import type { Checksum, ChecksumAlgorithm } from './checksums.ts';
 import { S3Error } from './errors.ts';
 import { hasMd5Etag } from './stored-headers.ts';
@@ -139,6 +139,21 @@ export class Bucket {
 export class Store {
   readonly buckets = new Map<string, Bucket>();
   readonly uploads = new Map<string, Upload>();
+  readonly #expected = new Map<string, { readonly body: Body; readonly partSize: number | undefined }>();
+
+  /** What will be uploaded, for as long as the store lives: whole, or in parts of this size. */
+  expect(bucket: string, key: string, body: Body, partSize: number | undefined): void {
+    this.#expected.set(`${bucket}\0${key}`, { body, partSize });
+  }
+
+  /** What is expected of an upload, or of its part of this number. */
+  expected(bucket: string, key: string, part?: number): Body | undefined {
+    const { body, partSize } = this.#expected.get(`${bucket}\0${key}`) ?? {};
+    if (!body || part === undefined) return body;
+    const start = (part - 1) * (partSize ?? 0);
+    const end = Math.min(start + (partSize ?? 0), body.length);
+    return start < end ? sliceBody(body, start, end) : undefined;
+  }
 
   bucket(name: string): Bucket {
     const bucket = this.buckets.get(name);

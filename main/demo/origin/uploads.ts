@@ -24,14 +24,21 @@ export interface UploadedBody {
   readonly sum: Buffer | undefined;
 }
 
-/** The body of an upload, decoded and held against every digest that came with it; `algorithm` is computed in any case. */
-export async function readUpload(request: S3Request, algorithm?: ChecksumAlgorithm): Promise<UploadedBody> {
+/**
+ * The body of an upload, decoded and held against every digest that came with it; `algorithm` is computed in any case.
+ * Where it is `known`, it is not kept a second time.
+ */
+export async function readUpload(
+  request: S3Request,
+  algorithm?: ChecksumAlgorithm,
+  known?: Body,
+): Promise<UploadedBody> {
   const md5 = expectedMd5(request);
   const announced = announcedChecksum(request);
   const digesters = new Map<ChecksumAlgorithm, Digester>();
   for (const each of [announced, algorithm]) if (each && !digesters.has(each)) digesters.set(each, digester(each));
   const trailers = new Map<string, string>();
-  const into = new BodyWriter();
+  const into = new BodyWriter(known);
   const hash = createHash('md5');
   for await (const chunk of content(request, trailers)) {
     hash.update(chunk);
