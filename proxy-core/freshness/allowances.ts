@@ -6,7 +6,11 @@ interface Allowance {
   epoch: string;
   get: number;
   head: number;
+  /** When the last request was sent that S3 refused this caller: what it allowed before is over, also if it is heard of later. */
+  refused: number;
 }
+
+const NEVER = Number.NEGATIVE_INFINITY;
 
 /** Callers remembered for one object; the one that came first goes first. */
 const CALLERS = 256;
@@ -19,21 +23,13 @@ export class Allowances {
   readonly #byObject = new WeakMap<ObjectEntry, Map<Caller, Allowance>>();
 
   grant(entry: ObjectEntry, caller: Caller, method: 'GET' | 'HEAD', epoch: string, at: number): void {
-    let callers = this.#byObject.get(entry);
-    if (!callers) {
-      callers = new Map();
-      this.#byObject.set(entry, callers);
-    }
-    const known = callers.get(caller);
+    const known = this.#byObject.get(entry)?.get(caller);
+    if (known && at <= known.refused) return;
     const allowance =
-      known?.epoch === epoch ? known : { epoch, get: Number.NEGATIVE_INFINITY, head: Number.NEGATIVE_INFINITY };
+      known?.epoch === epoch ? known : { epoch, get: NEVER, head: NEVER, refused: known?.refused ?? NEVER };
     allowance.head = Math.max(allowance.head, at);
     if (method === 'GET') allowance.get = Math.max(allowance.get, at);
-    if (!known && callers.size >= CALLERS) {
-      const [first] = callers.keys();
-      if (first !== undefined) callers.delete(first);
-    }
-    callers.set(caller, allowance);
+    this.#remember(entry, caller, allowance);
   }
 
   /** True when S3 let this caller do this at most `age` ms before `now`, in the object's current epoch. */
@@ -44,8 +40,22 @@ export class Allowances {
     return now - at >= 0 && now - at <= age;
   }
 
-  /** S3 refused this caller: what it was allowed before is over. */
-  revoke(entry: ObjectEntry, caller: Caller): void {
-    this.#byObject.get(entry)?.delete(caller);
+  /** S3 refused this caller, in answer to a request sent at `at`. */
+  revoke(entry: ObjectEntry, caller: Caller, at: number): void {
+    const refused = Math.max(at, this.#byObject.get(entry)?.get(caller)?.refused ?? NEVER);
+    this.#remember(entry, caller, { epoch: entry.epoch, get: NEVER, head: NEVER, refused });
+  }
+
+  #remember(entry: ObjectEntry, caller: Caller, allowance: Allowance): void {
+    let callers = this.#byObject.get(entry);
+    if (!callers) {
+      callers = new Map();
+      this.#byObject.set(entry, callers);
+    }
+    if (!callers.has(caller) && callers.size >= CALLERS) {
+      const [first] = callers.keys();
+      if (first !== undefined) callers.delete(first);
+    }
+    callers.set(caller, allowance);
   }
 }

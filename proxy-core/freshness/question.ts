@@ -18,36 +18,66 @@ export interface Question {
   readonly how: 'if_none_match' | 'one_byte' | 'as_it_came';
 }
 
+/** A head that S3 is to be asked about. */
+export interface Candidate {
+  readonly head: Head;
+  /**
+   * It is not of the object's current epoch: a write has come since S3 told it, or told it itself. The bytes may be the same
+   * and what else it says another.
+   */
+  readonly overtaken: boolean;
+  /** S3 has said that the object's bytes are still these. */
+  readonly sameBytes: boolean;
+}
+
+/** What of the caller's request decides how S3 can be asked with it. */
+export interface Asking {
+  readonly method: 'GET' | 'HEAD';
+  readonly headers: RawHeaders;
+  readonly facts: HeaderFacts;
+  readonly signature: SignatureFacts;
+  readonly partNumber: number | undefined;
+}
+
 /**
  * The caller's request, plus `If-None-Match` where it has no precondition of its own, or only an `If-Match` equal to the
  * candidate's ETag: boto3 and the CRT sign such an If-Match on every part of a download, and RFC 9110 section 13.2.2 has
  * If-Match evaluated first, so that both together still answer 304. Nothing signed is changed.
  *
- * Under `aws:kms` a 304 doesn't prove that the caller may use the key: one byte is asked for instead, where Range may be added.
+ * One byte is asked for instead, where Range may be added, when a 304 would not tell enough: under `aws:kms` it doesn't prove
+ * that the caller may use the key; of what a write told only S3 knows the rest, which a 304 with the date completes where it
+ * was all but that; and when a write has overtaken a head but not its bytes, every other field may have changed.
  */
-export function questionFor(
-  headers: RawHeaders,
-  facts: HeaderFacts,
-  signature: SignatureFacts,
-  method: 'GET' | 'HEAD',
-  head: Head,
-): Question {
+export function questionFor(asking: Asking, { head, overtaken, sameBytes }: Candidate): Question {
+  const { method, headers, facts, signature, partNumber } = asking;
+  const plainly: Question = { headers, how: 'as_it_came' };
   const others = facts.ifNoneMatch ?? facts.ifModifiedSince ?? facts.ifUnmodifiedSince ?? facts.ifRange;
   const ifMatchIsOurs =
     facts.ifMatch === undefined || facts.ifMatch.trim() === head.etag || `"${facts.ifMatch.trim()}"` === head.etag;
-  if (others !== undefined || !ifMatchIsOurs || isSigned(signature, 'if-none-match'))
-    return { headers, how: 'as_it_came' };
+  if (others !== undefined || !ifMatchIsOurs || isSigned(signature, 'if-none-match')) return plainly;
+  // A HEAD's own answer has all headers, and no body.
+  if (method === 'HEAD' && overtaken) return plainly;
   const asked = facts.ifMatch !== undefined;
   const mayAsk = asked || !isSigned(signature, 'if-match');
-  if (method === 'GET' && isKms(head) && head.length > 0 && !isSigned(signature, 'range') && mayAsk) {
+  const wantsHeaders = overtaken && (head.written !== undefined || sameBytes);
+  const wantsByte = method === 'GET' && head.length > 0 && (isKms(head) || wantsHeaders);
+  if (wantsByte && partNumber === undefined && mayAsk && !isSigned(signature, 'range')) {
     const oneByte = setHeader(headers, 'Range', 'bytes=0-0');
     return { headers: asked ? oneByte : setHeader(oneByte, 'If-Match', head.etag), how: 'one_byte' };
   }
+  // S3 takes no Range beside a part's number.
+  if (wantsByte && partNumber !== undefined && isKms(head)) return plainly;
+  if (wantsHeaders && !isWholeButDate(head)) return plainly;
   return { headers: setHeader(headers, 'If-None-Match', head.etag), how: 'if_none_match' };
 }
 
 function isKms(head: Head): boolean {
   return headerValue(head.headers, 'x-amz-server-side-encryption')?.startsWith('aws:kms') === true;
+}
+
+/** A write told it, and all that a reader is to hear but for Last-Modified: where something was left to S3 it has no Content-Type. */
+function isWholeButDate(head: Head): boolean {
+  return head.written !== undefined && headerValue(head.headers, 'content-type') !== undefined;
 }
 
 /** What an answer to a question says of the candidate. */
@@ -74,5 +104,7 @@ export function judge(question: Question, head: Head, status: number, headers: R
   }
   const lastModified = headerValue(headers, 'last-modified');
   const known = headerValue(head.headers, 'last-modified');
+  // What a write told is complete with the date; a 206 has it, and a 304 that doesn't leaves too much open.
+  if (head.written !== undefined && lastModified === undefined) return 'rewritten';
   return lastModified !== undefined && known !== undefined && lastModified !== known ? 'rewritten' : 'vouched';
 }

@@ -1,17 +1,22 @@
 import { judge, questionFor } from '../freshness/index.ts';
 import type { Span } from '../request/index.ts';
 import { type Head, SMALL } from '../store/index.ts';
+import { learnHead } from './learn-head.ts';
 import type { Reading } from './reading.ts';
 import { fetchGap } from './send-bytes.ts';
 import { currentHead, gapRefused, sendVersion, startOver } from './send-version.ts';
 import type { Wanted } from './wanted.ts';
 
 /** S3 is asked whether a candidate may be given to a GET, and answers with a 304, with bytes that are missing, or with all of it. */
-export async function askToGet(reading: Reading, head: Head, wanted: Wanted): Promise<void> {
+export async function askToGet(reading: Reading, head: Head, wanted: Wanted, sameBytes = false): Promise<void> {
   const { request, entry, epoch, parts } = reading;
   const { store, trust, fetches } = parts;
   const { facts, signature, upstream, note } = request;
-  const question = questionFor(upstream.headers, facts, signature, 'GET', head);
+  const candidate = { head, overtaken: entry.headEpoch !== epoch, sameBytes };
+  const question = questionFor(
+    { method: 'GET', headers: upstream.headers, facts, signature, partNumber: request.kind.partNumber },
+    candidate,
+  );
   if (question.how === 'as_it_came') return reading.fetchAlone();
   const { span } = wanted;
   if (span) {
@@ -27,8 +32,13 @@ export async function askToGet(reading: Reading, head: Head, wanted: Wanted): Pr
   const verdict = judge(question, head, answer.status, answer.headers);
   if (verdict === 'vouched') {
     answer.discard();
-    if (answer.status === 304 && entry.head?.version === head.version)
-      trust.update(entry, answer.headers, epoch, sentAt);
+    // The write that has come between changed something else: a 304 doesn't say what.
+    if (answer.status === 304 && candidate.overtaken && head.written === undefined)
+      return askToGet(reading, head, wanted, true);
+    if (entry.head?.version === head.version) {
+      if (answer.status === 304) trust.update(entry, answer.headers, epoch, sentAt);
+      else if (candidate.overtaken) learnHead(reading, answer, sentAt);
+    }
     reading.vouched(head, answer.headers, sentAt);
     note.outcome = 'REVALIDATED';
     return reading.give(entry.head?.version === head.version ? entry.head : head, wanted);

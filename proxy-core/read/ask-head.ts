@@ -1,7 +1,7 @@
 import { judge, questionFor } from '../freshness/index.ts';
 import type { Head } from '../store/index.ts';
 import { passOn } from './answer.ts';
-import { learn, mergeHeads } from './learn.ts';
+import { learnHead } from './learn-head.ts';
 import type { Reading } from './reading.ts';
 import type { Wanted } from './wanted.ts';
 
@@ -13,7 +13,12 @@ export async function askToHead(
   const { request, entry, epoch, parts, out } = reading;
   const { trust, fetches, store } = parts;
   const { note, facts, kind, upstream, signature } = request;
-  const question = candidate && questionFor(upstream.headers, facts, signature, 'HEAD', candidate.head);
+  const question =
+    candidate &&
+    questionFor(
+      { method: 'HEAD', headers: upstream.headers, facts, signature, partNumber: undefined },
+      { head: candidate.head, overtaken: entry.headEpoch !== epoch, sameBytes: false },
+    );
   const asked = question ? { ...upstream, headers: question.headers } : upstream;
   const sentAt = store.now();
   const answer = await fetches.question(asked).catch((error: Error) => error);
@@ -38,29 +43,11 @@ export async function askToHead(
     if (stale) return stale;
   }
   note.outcome = 'MISS';
-  const seen =
-    kind.range === undefined && status === 200
-      ? learn(status, headers, { checksumMode: facts.checksumMode, partNumber: undefined })
-      : undefined;
-  if (seen) learnHead(reading, seen.head, sentAt);
-  else {
+  if (kind.range !== undefined || status !== 200 || !learnHead(reading, answer, sentAt)) {
     note.detail = 'fwd=uri-miss';
     trust.heard(request, entry, answer, epoch, sentAt);
   }
   reading.hearing.answered();
   out.begin(status, statusText, passOn(headers, note), 0);
   out.end();
-}
-
-function learnHead({ request, entry, epoch, parts }: Reading, seen: Head, sentAt: number): void {
-  const { store, trust } = parts;
-  const known = entry.head;
-  const head = mergeHeads(known, seen);
-  const stamp = { validatedAt: sentAt, epoch };
-  request.note.objectSize = head.length;
-  store.adopt(entry, head, stamp);
-  trust.allow(request, entry, epoch, sentAt);
-  if (known?.version === head.version && known.headers.length === head.headers.length) {
-    store.catalog.touch(entry, sentAt, epoch, request.settings.head_ttl);
-  } else void store.keepHead(entry, head, stamp);
 }

@@ -35,14 +35,15 @@ export class Keeping {
     const head = mergeHeads(known, learnt.head);
     this.head = head;
     this.small = false;
-    // A write has come between, and somebody has learnt of its version already: what this flight brings is of the past.
-    if (epoch !== entry.epoch && known && entry.headEpoch === entry.epoch) return;
+    // A write has come between, and its version is known already: what this flight brings is of the past.
+    if (epoch !== entry.epoch && known && (entry.headEpoch === entry.epoch || known.written !== undefined)) return;
+    const overtaken = entry.headEpoch !== epoch;
     const stamp = { validatedAt: sentAt, epoch };
     store.adopt(entry, head, stamp);
     if (part) void store.catalog.publishPart(entry, head, options.partNumber ?? 0, part).catch(() => {});
     this.small = head.length <= SMALL && (!span || span.end - span.start + 1 === head.length);
     if (this.small || (!store.takesFills && !settings.ram_cache_eligible)) return;
-    if (known?.version !== head.version || known.headers.length !== head.headers.length)
+    if (overtaken || known?.version !== head.version || known.headers.length !== head.headers.length)
       void store.keepHead(entry, head, stamp);
     else store.catalog.touch(entry, sentAt, epoch, Math.max(settings.get_ttl, settings.head_ttl));
     if (!span) return;

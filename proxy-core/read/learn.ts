@@ -69,8 +69,7 @@ export function isPast(status: number): boolean {
 /** The same version seen again: what is known of it from both answers, the newer one's fields first. */
 export function mergeHeads(known: Head | undefined, seen: Head): Head {
   if (!known || known.version !== seen.version || seen.checksumsKnown || !known.checksumsKnown) return seen;
-  const sameModified = known.lastModified === seen.lastModified;
-  if (!sameModified) return seen;
+  if (!isSameWriting(known, seen)) return seen;
   // The newer answer came without checksum mode: what was learnt with it still holds for the same bytes.
   const checksums: string[] = [];
   for (let i = 0; i + 1 < known.headers.length; i += 2) {
@@ -79,6 +78,15 @@ export function mergeHeads(known: Head | undefined, seen: Head): Head {
   }
   return { ...seen, headers: [...seen.headers, ...checksums], checksumsKnown: true };
 }
+
+/** The same bytes may have been written again, with other checksums. What a write told knows only when it was answered. */
+function isSameWriting(known: Head, seen: Head): boolean {
+  if (known.written === undefined) return known.lastModified === seen.lastModified;
+  return seen.lastModified !== undefined && seen.lastModified <= known.written + CLOCKS;
+}
+
+/** Last-Modified is when S3 took a write in, in whole seconds; its answer has a later Date, of perhaps another machine. */
+const CLOCKS = 2000;
 
 function lastModifiedOf(headers: RawHeaders): number | undefined {
   const value = headerValue(headers, 'last-modified');

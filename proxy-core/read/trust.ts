@@ -65,12 +65,14 @@ export class Trust {
   ): void {
     const { status, headers } = answer;
     if (status === 404 || status === 410) void this.#store.catalog.drop(entry);
-    else if (status === 401 || status === 403) this.#allowances.revoke(entry, request.caller);
+    else if (status === 401 || status === 403) this.#allowances.revoke(entry, request.caller, sentAt);
     else if (status === 304 && entry.head && headerValue(headers, 'etag') === entry.head.etag) {
       const modified = headerValue(headers, 'last-modified');
       // The same bytes written again, perhaps with other metadata: only a full answer can tell.
       const rewritten = modified !== undefined && parseHttpDate(modified) !== entry.head.lastModified;
       if (rewritten) this.#store.catalog.distrust(entry);
+      // A write has come between, which changed something else than the bytes.
+      else if (entry.headEpoch !== epoch) this.allow(request, entry, epoch, sentAt);
       else this.vouched(request, entry, entry.head, epoch, sentAt);
     }
   }
@@ -88,7 +90,10 @@ export class Trust {
       if (headerValue(updated, lower) !== value) updated = setHeader(updated, name, value);
     }
     if (updated === head.headers) return;
-    const current = { ...head, headers: updated };
+    const modified = headerValue(updated, 'last-modified');
+    const lastModified = modified === undefined ? undefined : parseHttpDate(modified);
+    // What a write told is complete with the date.
+    const current = { ...head, headers: updated, lastModified, written: undefined };
     this.#store.adopt(entry, current, { validatedAt: sentAt, epoch });
     void this.#store.keepHead(entry, current, { validatedAt: sentAt, epoch });
   }

@@ -105,10 +105,22 @@ describe('an allowance', () => {
     const { entry, allowances } = create();
     allowances.grant(entry, 'alice', 'GET', E1, NOW);
     allowances.grant(entry, 'bob', 'GET', E1, NOW);
-    allowances.revoke(entry, 'alice');
-    allowances.revoke(entry, 'nobody');
+    allowances.revoke(entry, 'alice', NOW);
+    allowances.revoke(entry, 'nobody', NOW);
     expect(allowances.allows(entry, 'alice', 'GET', 1000, NOW)).toBe(false);
     expect(allowances.allows(entry, 'bob', 'GET', 1000, NOW)).toBe(true);
+  });
+
+  it('is not brought back by an answer to what was asked before the refusal', () => {
+    const { entry, allowances } = create();
+    allowances.revoke(entry, 'alice', NOW);
+    allowances.grant(entry, 'alice', 'GET', E1, NOW - 5);
+    expect(allowances.allows(entry, 'alice', 'GET', 1000, NOW + 1)).toBe(false);
+    allowances.revoke(entry, 'alice', NOW - 9);
+    allowances.grant(entry, 'alice', 'GET', E1, NOW - 5);
+    expect(allowances.allows(entry, 'alice', 'GET', 1000, NOW + 1)).toBe(false);
+    allowances.grant(entry, 'alice', 'GET', E1, NOW + 1);
+    expect(allowances.allows(entry, 'alice', 'GET', 1000, NOW + 1)).toBe(true);
   });
 
   it('is remembered for 256 callers of an object; the one that came first is asked about again', () => {

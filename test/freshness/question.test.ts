@@ -34,6 +34,27 @@ function signature(signedHeaders: readonly string[] | 'all'): SignatureFacts {
   };
 }
 
+interface Asked {
+  readonly method?: 'GET' | 'HEAD';
+  readonly signed?: readonly string[] | 'all';
+  readonly overtaken?: boolean;
+  readonly sameBytes?: boolean;
+  readonly partNumber?: number;
+}
+
+function ask(headers: RawHeaders, candidate: Head, { method, signed, overtaken, sameBytes, partNumber }: Asked = {}) {
+  return questionFor(
+    {
+      method: method ?? 'GET',
+      headers,
+      facts: readHeaderFacts(headers),
+      signature: signature(signed ?? []),
+      partNumber,
+    },
+    { head: candidate, overtaken: overtaken ?? false, sameBytes: sameBytes ?? false },
+  );
+}
+
 const CONDITIONS: Record<string, RawHeaders> = {
   none: [],
   'If-Match equal': ['If-Match', ETAG],
@@ -71,7 +92,7 @@ describe('S3 is asked about a candidate', () => {
       const headers = ['Host', 's3.amazonaws.com', ...CONDITIONS[condition]!, 'X-Custom', 'a', 'X-Custom', 'b'];
       const covered = SIGNED[signed]!;
       const covers = (name: string) => covered === 'all' || covered.includes(name);
-      const question = questionFor(headers, readHeaderFacts(headers), signature(covered), method, head({ kms }));
+      const question = ask(headers, head({ kms }), { method, signed: covered });
       if (!OURS.has(condition) || covers('if-none-match')) {
         expect(question).toEqual({ headers, how: 'as_it_came' });
         return;
@@ -95,7 +116,7 @@ describe('S3 is asked about a candidate', () => {
 
   it('by one byte in place of the caller’s own range, which is only a question', () => {
     const headers = ['Host', 'x', 'Range', 'bytes=5-9', 'Accept', '*/*'];
-    const question = questionFor(headers, readHeaderFacts(headers), signature([]), 'GET', head({ kms: true }));
+    const question = ask(headers, head({ kms: true }));
     expect(question.how).toBe('one_byte');
     expect(question.headers.filter((_, i) => question.headers[i - (i % 2)] === 'Range')).toEqual([
       'Range',
@@ -105,13 +126,69 @@ describe('S3 is asked about a candidate', () => {
 
   it('with the caller’s own range as it is, where a 304 will do', () => {
     const headers = ['Host', 'x', 'Range', 'bytes=5-9'];
-    const question = questionFor(headers, readHeaderFacts(headers), signature(['range']), 'GET', head());
+    const question = ask(headers, head(), { signed: ['range'] });
     expect(question).toEqual({ headers: [...headers, 'If-None-Match', ETAG], how: 'if_none_match' });
   });
 
   it('not by a byte of an object that has none', () => {
-    const question = questionFor([], readHeaderFacts([]), signature([]), 'GET', head({ kms: true, length: 0 }));
+    const question = ask([], head({ kms: true, length: 0 }));
     expect(question.how).toBe('if_none_match');
+  });
+
+  it('plainly for a part under a KMS key, since S3 takes no Range beside partNumber', () => {
+    expect(ask([], head({ kms: true }), { partNumber: 1 }).how).toBe('as_it_came');
+    expect(ask([], head(), { partNumber: 1 }).how).toBe('if_none_match');
+  });
+});
+
+describe('S3 is asked about a candidate that a write has overtaken', () => {
+  const told: Head = {
+    ...head(),
+    headers: ['ETag', ETAG, 'Content-Type', 'text/plain'],
+    lastModified: undefined,
+    written: 1,
+  };
+  const untyped: Head = { ...told, headers: ['ETag', ETAG] };
+  const range = ['Range', 'bytes=5-9'];
+  const cases: [string, Head, RawHeaders, Asked, string][] = [
+    ['by If-None-Match, as its bytes have probably changed', head(), [], {}, 'if_none_match'],
+    ['by one byte, whose answer has all headers, if they have not', head(), [], { sameBytes: true }, 'one_byte'],
+    ['by one byte where a write told it', told, [], {}, 'one_byte'],
+    ['by one byte in place of an unsigned range', told, range, {}, 'one_byte'],
+    ['by the HEAD as it came', head(), [], { method: 'HEAD' }, 'as_it_came'],
+    [
+      'by the signed range as it came, if they have not',
+      head(),
+      range,
+      { signed: ['range'], sameBytes: true },
+      'as_it_came',
+    ],
+    [
+      'by If-None-Match behind a signed range where a write told it',
+      told,
+      range,
+      { signed: ['range'] },
+      'if_none_match',
+    ],
+    [
+      'by the signed range as it came where the write left something to S3',
+      untyped,
+      range,
+      { signed: ['range'] },
+      'as_it_came',
+    ],
+    ['by If-None-Match for a part where a write told it', told, [], { partNumber: 2 }, 'if_none_match'],
+    ['by If-None-Match where it has no byte', { ...told, length: 0 }, [], {}, 'if_none_match'],
+    ['as it came where the caller has a precondition', told, ['If-None-Match', '"other"'], {}, 'as_it_came'],
+  ];
+  it.each(cases)('%s', (_, candidate, headers, asked, how) => {
+    expect(ask(headers, candidate, { ...asked, overtaken: true }).how).toBe(how);
+  });
+
+  it('and a 304 completes what a write told, if it has the date', () => {
+    const question = { headers: [], how: 'if_none_match' } as const;
+    expect(judge(question, told, 304, ['ETag', ETAG, 'Last-Modified', LAST_MODIFIED])).toBe('vouched');
+    expect(judge(question, told, 304, ['ETag', ETAG])).toBe('rewritten');
   });
 });
 
