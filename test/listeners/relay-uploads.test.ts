@@ -1,0 +1,105 @@
+import { expect, test } from 'vitest';
+import { OK, own, start } from './relaying.ts';
+
+test('an upload with Content-Length arrives byte for byte', async () => {
+  const body = Buffer.alloc(3 << 20, 'abcdefg');
+  let got = 0;
+  const { client, host, origin } = await start((socket, _head, rest) => {
+    got = rest.length;
+    const count = (chunk: Buffer) => {
+      got += chunk.length;
+      if (got === body.length) socket.write(OK);
+    };
+    socket.on('data', count);
+  });
+  client.send(`PUT /k HTTP/1.1\r\nHost: ${host}\r\nContent-Length: ${body.length}\r\nX-Y: 1\r\n\r\n`);
+  client.socket.write(body);
+  await client.untilText('hi');
+  expect(got).toBe(body.length);
+  expect(own(origin.heads[0]!)).toEqual([
+    'PUT /k HTTP/1.1',
+    `Host: ${host}`,
+    `Content-Length: ${body.length}`,
+    'X-Y: 1',
+  ]);
+});
+
+test('a chunked upload and its trailers go through', async () => {
+  let seen = '';
+  const { client, host } = await start((socket, _head, rest) => {
+    seen += rest;
+    const look = (chunk?: Buffer) => {
+      seen += chunk?.toString() ?? '';
+      if (seen.endsWith('\r\n\r\n')) socket.write(OK);
+    };
+    socket.on('data', look);
+    look();
+  });
+  client.send(
+    `PUT /k HTTP/1.1\r\nHost: ${host}\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n3\r\nabc\r\n0\r\nX-Sum: 7\r\n\r\n`,
+  );
+  await client.untilText('hi');
+  expect(seen).toBe('3\r\nabc\r\n0\r\nX-Sum: 7\r\n\r\n');
+});
+
+test('Expect: 100-continue is answered by the upstream, and the connection is kept', async () => {
+  const { client, host, origin } = await start((socket, head) => {
+    if (head.startsWith('GET')) socket.write(OK);
+    else {
+      socket.write('HTTP/1.1 100 Continue\r\n\r\n');
+      socket.once('data', body => socket.write(`HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n${body}`));
+    }
+  });
+  client.send(`PUT /k HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n`);
+  await client.untilText('HTTP/1.1 100 Continue\r\n\r\n');
+  expect(origin.heads[0]).toContain('Expect: 100-continue');
+  client.send('hello');
+  const text = await client.untilText('hello');
+  expect(text).not.toMatch(/connection: close/i);
+  client.send(`GET /k HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+  await client.untilText('\r\n\r\nhi');
+});
+
+test('a refusal instead of 100 reaches the client, whose connection is then closed', async () => {
+  const { client, host } = await start(socket => socket.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno'));
+  client.send(`PUT /k HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n`);
+  const text = await client.untilEnd();
+  expect(text).toMatch(/^HTTP\/1.1 403 Forbidden\r\n.*connection: close.*no$/is);
+});
+
+test('an upload that its client breaks off ends upstream incomplete', async () => {
+  let done: (complete: boolean) => void;
+  const ended = new Promise<boolean>(resolve => {
+    done = resolve;
+  });
+  let got = 0;
+  let started: () => void;
+  const begun = new Promise<void>(resolve => {
+    started = resolve;
+  });
+  const { client, host } = await start(socket => {
+    started();
+    socket.on('data', chunk => {
+      got += chunk.length;
+    });
+    socket.on('close', () => done(got >= 1000));
+  });
+  client.send(`PUT /k HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 1000\r\n\r\nabc`);
+  await begun;
+  client.destroy();
+  expect(await ended).toBe(false);
+});
+
+test('an answer that comes before the whole body ends the upload', async () => {
+  let gone: () => void;
+  const closed = new Promise<void>(resolve => {
+    gone = resolve;
+  });
+  const { client, host } = await start(socket => {
+    socket.on('close', () => gone());
+    socket.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno');
+  });
+  client.send(`PUT /k HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 1000\r\n\r\nabc`);
+  expect(await client.untilEnd()).toMatch(/^HTTP\/1.1 403 Forbidden\r\n.*connection: close.*no$/is);
+  await closed;
+});
