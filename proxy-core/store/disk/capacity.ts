@@ -84,7 +84,7 @@ export class Capacity implements Room {
       unread,
       limit: () => this.#uploadLimit,
       staged: () => this.#staged,
-      remove: upload => this.#eviction.removeUpload(upload),
+      removeOne: () => this.#eviction.removeUnread(),
       onFailed: error => this.#failed(error),
     });
   }

@@ -61,14 +61,14 @@ export class Eviction {
   /** Removes something, as long as it is not `enough`. False when there was nothing where it looked. */
   async step(enough: () => boolean): Promise<boolean> {
     const { unread } = this.#options;
-    const expired = unread.find(upload => this.#expired(upload));
+    const expired = this.#findExpired();
     if (expired) {
-      await this.removeUpload(expired);
+      await this.#removeUpload(expired);
       return true;
     }
     const sample: Sample = { files: [], expired: [] };
     for (let i = 0; i < SAMPLE; i++) await this.#descend(this.#buckets, 0, sample);
-    for (const upload of sample.expired) if (!enough()) await this.removeUpload(upload);
+    for (const upload of sample.expired) if (!enough()) await this.#removeUpload(upload);
     const files = sample.files.sort((a, b) => a.usedAt - b.usedAt).slice(0, Math.ceil(sample.files.length / 4));
     for (const { path, bytes } of files) {
       if (enough()) break;
@@ -80,8 +80,18 @@ export class Eviction {
     return sample.files.length > 0;
   }
 
+  /** Removes an upload that nobody has read, if there is one: the oldest, if none has waited for too long. */
+  async removeUnread(): Promise<void> {
+    const upload = this.#findExpired() ?? this.#options.unread.oldest;
+    if (upload) await this.#removeUpload(upload);
+  }
+
+  #findExpired(): UnreadUpload | undefined {
+    return this.#options.unread.find(upload => this.#expired(upload));
+  }
+
   /** Removes all files of an upload, unless somebody has read it since. */
-  async removeUpload({ hash, folder }: Upload): Promise<void> {
+  async #removeUpload({ hash, folder }: Upload): Promise<void> {
     const { volume, unread, removeFolder } = this.#options;
     unread.remove(hash);
     const leaf = join(this.#buckets, folder, hash.slice(0, 2), hash.slice(2, 5));

@@ -2,10 +2,10 @@ import fs from 'node:fs';
 import { codeOf, isMissing } from './disk-error.ts';
 import type { Volume } from './volume.ts';
 
-/** Enough for the stamp and the store key, which comes first in the JSON line: 1,024 bytes, escaped. */
+/** Enough for all that comes before the headers in a head file, of which the key may take 6 KiB. */
 const GLANCE = 8192;
-/** A stamp that says that S3 has never vouched for the head (head-file.ts), then the beginning of the JSON line. */
-const NEVER_READ = /^cistern1 0{24} -{32} [0-9a-f]{16}\n[0-9a-f]{16} \{"key":("(?:[^"\\]|\\.)*")/;
+/** A stamp that says that S3 has never vouched for the head, and the checksum of the JSON line (head-file.ts). */
+const NEVER_VOUCHED = /^cistern1 0{24} -{32} [0-9a-f]{16}\n[0-9a-f]{16} /;
 
 /**
  * The store key that a head file names, where the head is that of a write and nobody has read the object since; undefined
@@ -14,24 +14,37 @@ const NEVER_READ = /^cistern1 0{24} -{32} [0-9a-f]{16}\n[0-9a-f]{16} \{"key":("(
 export async function unreadKey(volume: Volume, path: string): Promise<string | undefined> {
   try {
     const fd = await openQuietly(volume, path);
-    const bytes = Buffer.alloc(GLANCE);
     try {
+      const bytes = Buffer.alloc(GLANCE);
       const length = await volume.read(fd, bytes, 0, GLANCE, 0);
-      const key = NEVER_READ.exec(bytes.toString('latin1', 0, length))?.[1];
-      return key === undefined ? undefined : (JSON.parse(key) as string);
+      return keyIn(bytes.toString('latin1', 0, length));
     } finally {
       volume.close(fd).catch(() => {});
     }
   } catch (error) {
-    if (isMissing(error as Error)) return undefined;
+    if (isMissing(error)) return undefined;
     throw error;
+  }
+}
+
+/** A quote in a key or an ETag is escaped, so that the headers' name is found nowhere else. */
+function keyIn(text: string): string | undefined {
+  const stamp = NEVER_VOUCHED.exec(text)?.[0];
+  const headersAt = text.indexOf(',"headers":');
+  if (stamp === undefined || headersAt < 0) return undefined;
+  try {
+    const { key, written } = JSON.parse(`${text.slice(stamp.length, headersAt)}}`) as { key: string; written?: number };
+    return written === undefined ? undefined : key;
+  } catch {
+    // Damaged, which its reader will find.
+    return undefined;
   }
 }
 
 /** So that a look does not count as a use, by which eviction chooses. Only the owner of a file may ask for that. */
 function openQuietly(volume: Volume, path: string): Promise<number> {
   // Not on macOS and Windows.
-  const quietly: number = constants.O_NOATIME ?? 0;
+  const { O_NOATIME: quietly = 0 }: { readonly O_NOATIME?: number } = fs.constants;
   return open(volume, path, fs.constants.O_RDONLY | quietly).catch(error => {
     if (codeOf(error) !== 'EPERM' || quietly === 0) throw error;
     return open(volume, path, fs.constants.O_RDONLY);
@@ -47,5 +60,3 @@ function open(volume: Volume, path: string, flags: number): Promise<number> {
     path,
   );
 }
-
-const constants: { readonly O_NOATIME?: number } = fs.constants;

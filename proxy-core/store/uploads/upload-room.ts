@@ -1,5 +1,5 @@
 import type { Room } from '../disk/extent-output.ts';
-import type { Unread, UnreadUpload } from './unread.ts';
+import type { Unread } from './unread.ts';
 
 export interface UploadRoomOptions {
   /** Room in the cache as a whole. */
@@ -9,8 +9,8 @@ export interface UploadRoomOptions {
   readonly limit: () => number;
   /** Bytes of kept parts of multipart uploads that are neither completed nor aborted. */
   readonly staged: () => number;
-  /** Removes an upload that nobody has read. */
-  readonly remove: (upload: UnreadUpload) => Promise<void>;
+  /** Removes an upload that nobody has read: one that has waited for too long, else the oldest. */
+  readonly removeOne: () => Promise<void>;
   readonly onFailed: (error: unknown) => void;
 }
 
@@ -19,7 +19,7 @@ const HEAD = 8192;
 
 /**
  * Room for copies of uploads, within their share of the cache (`write_cache_percent`). It counts the uploads that nobody
- * has read, the parts of those that still run, and what is reserved here. To make room the oldest unread upload goes.
+ * has read, the parts of those that still run, and what is reserved here. To make room unread uploads go.
  */
 export class UploadRoom implements Room {
   readonly #options: UploadRoomOptions;
@@ -76,9 +76,9 @@ export class UploadRoom implements Room {
   }
 
   async #trim(): Promise<void> {
-    const { unread, remove, onFailed } = this.#options;
+    const { removeOne, onFailed } = this.#options;
     try {
-      for (let { oldest } = unread; oldest && this.#exceeded; { oldest } = unread) await remove(oldest);
+      while (this.#exceeded) await removeOne();
     } catch (error) {
       onFailed(error);
     }
