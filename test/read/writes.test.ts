@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { generatedBody } from '../origin/index.ts';
+import { type Fault, generatedBody } from '../origin/index.ts';
 import { type Ask, type Client, eventually, MIB, type Place, startPlace } from './helpers.ts';
 
 const HOUR = 3_600_000;
@@ -119,10 +119,10 @@ describe('a write that S3 refuses', () => {
   });
 
   it('by a 500, or without an answer, has an unknown outcome: S3 is asked', async () => {
-    const asked = [
-      { fault: { drop: true }, cost: { requests: 1, bodies: 1, bytes: NEW.length } },
+    const asked: { fault: Fault; cost: object }[] = [
+      { fault: { answerAt: 'done', status: 500 }, cost: { requests: 1, bodies: 1, bytes: NEW.length } },
       // About the bytes; and as they are the same, about all else that a write may change, with one of them.
-      { fault: { status: 500 }, cost: { requests: 2, bytes: 1 } },
+      { fault: { drop: 'body' }, cost: { requests: 2, bytes: 1 } },
     ];
     for (const { fault, cost } of asked) {
       const { get, client, origin, count } = await placeWith(HOUR);
