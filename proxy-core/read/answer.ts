@@ -164,6 +164,9 @@ const STATUS: Record<Outcome, string> = {
   BYPASS: 'cistern; fwd=bypass',
 };
 
+/** A miss that leaves nothing behind: the disk takes nothing at the moment, and RAM neither. */
+export const NOT_KEPT = 'fwd=uri-miss; detail=not_kept';
+
 /** A field that `Vary` names because of CORS. */
 function isOfCors(item: string): boolean {
   return /^\s*(origin|access-control-request-(headers|method))\s*$/i.test(item);

@@ -103,6 +103,12 @@ export class Flight {
     return this.#keeping?.fill?.healthy === true;
   }
 
+  /** What arrives is going to be in some tier, as far as one can tell from the start. */
+  get kept(): boolean {
+    const { store, settings } = this.#options;
+    return store.takesFills || (settings.ram_cache_eligible && store.takesRam);
+  }
+
   /** The last byte it is going to bring. */
   get last(): number {
     if (this.#state === 'failed') return this.position - 1;
@@ -193,7 +199,7 @@ export class Flight {
       end: this.span?.end ?? Number.POSITIVE_INFINITY,
       pool: this.span && store.pool,
       onPiece: (piece, start, length) => this.#keeping?.fill?.write(piece, start, length),
-      onMissed: start => this.#keeping?.fill?.missed(start),
+      onMissed: start => this.#missed(start),
     });
     this.#keeping = learnt && this.#keep(learnt);
     this.head = this.#keeping?.head;
@@ -205,7 +211,7 @@ export class Flight {
   #keep(learnt: Learnt): Keeping {
     const { store, settings, partNumber } = this.#options;
     const { entry, epoch, sentAt } = this;
-    return new Keeping(learnt, {
+    const keeping = new Keeping(learnt, {
       store,
       entry,
       epoch,
@@ -218,6 +224,17 @@ export class Flight {
         this.#pace();
       },
     });
+    // Nothing is tried, so that nothing fails that would tell.
+    if (learnt.span && !store.takesFills) store.skipped(keeping.fill ?? keeping);
+    return keeping;
+  }
+
+  /** Memory is spent: the bytes from `start` on pass the disk by. */
+  #missed(start: number): void {
+    const fill = this.#keeping?.fill;
+    if (!fill) return;
+    this.#options.store.skipped(fill, 'memory ran short');
+    fill.missed(start);
   }
 
   #onData(chunk: Buffer): boolean {

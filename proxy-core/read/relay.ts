@@ -1,5 +1,5 @@
 import { headerValue } from '../request/index.ts';
-import { passOn } from './answer.ts';
+import { NOT_KEPT, passOn } from './answer.ts';
 import { sendRaw } from './body.ts';
 import type { FlightAnswer } from './flight-options.ts';
 import type { FlightReader } from './flight-reader.ts';
@@ -16,6 +16,7 @@ export async function relay(reading: Reading, lead: FlightReader, answer: Flight
   note.outcome = 'MISS';
   if (learnt && head) {
     note.objectSize = head.length;
+    if (!flight.kept) note.detail = NOT_KEPT;
     parts.trust.allow(request, entry, flight.epoch, flight.sentAt);
   } else {
     note.detail = status < 300 ? 'fwd=uri-miss; detail=not_storable' : 'fwd=uri-miss';

@@ -1,5 +1,5 @@
 import type { Head } from '../store/index.ts';
-import { replay } from './answer.ts';
+import { NOT_KEPT, replay } from './answer.ts';
 import type { FlightAnswer } from './flight-options.ts';
 import type { FlightReader } from './flight-reader.ts';
 import type { Reading } from './reading.ts';
@@ -31,6 +31,7 @@ export async function sendVersion(reading: Reading, head: Head, wanted: Wanted, 
     if (!current) return startOver(reading, lead);
     head = current;
   }
+  if (note.outcome === 'MISS' && lead?.flight.kept === false) note.detail = NOT_KEPT;
   begin(reading, head, wanted);
   if (!lead || lead.at === span.start) return sendBytes(reading, head, span, lead);
   // The gap comes later: its flight is held until the bytes before it have been sent.

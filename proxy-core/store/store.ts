@@ -23,6 +23,7 @@ import type { Head, Stamp } from './head.ts';
 import type { Cell } from './memory/cells.ts';
 import { Copying } from './uploads/copy.ts';
 import { Deletions } from './uploads/deletions.ts';
+import { MultipartStage } from './uploads/multipart-stage.ts';
 import { Publisher } from './uploads/publisher.ts';
 import type { CopyOptions, KeptContent, UploadCopy, UploadStore } from './uploads/types.ts';
 
@@ -32,6 +33,8 @@ export interface StoreOptions {
   readonly minFreeSpace: FreeSpaceFloor;
   /** Share of the disk cache, in percent, of uploads that nobody has read, or that still run. */
   readonly uploadPercent: number;
+  /** How long parts stay of a multipart upload that is neither completed nor aborted, ms. */
+  readonly incompleteUploadTtl: number;
   /** How long an upload may wait for its first reader, ms; by folder of the bucket and key. */
   readonly putTtl: (folder: string, key: string) => number;
   readonly ramEnabled: boolean;
@@ -68,6 +71,7 @@ export class Store implements UploadStore {
   readonly pool: BufferPool;
   readonly volume: Volume;
   readonly capacity: Capacity;
+  readonly multipart: MultipartStage;
   readonly #options: StoreOptions;
   readonly #blocks: Blocks;
   readonly #gaps: Gaps;
@@ -80,6 +84,7 @@ export class Store implements UploadStore {
   readonly #instance: Instance;
   readonly #folder: CacheFolder;
   readonly #trouble: Trouble;
+  readonly #skipped = new WeakSet<object>();
   #clock: NodeJS.Timeout | undefined;
 
   constructor(options: StoreOptions) {
@@ -168,6 +173,21 @@ export class Store implements UploadStore {
       onUnread: upload => this.capacity.addUnread(upload),
       onFailed,
     });
+    this.multipart = new MultipartStage({
+      scratch: this.#scratch,
+      cacheDir: options.cacheDir,
+      deadline: options.diskTimeout,
+      ttl: options.incompleteUploadTtl,
+      now: () => this.now(),
+      onBytes: (bytes, path) => this.capacity.add(bytes, path),
+      onIncomplete: () => {
+        options.counters.disk_skipped++;
+        options.onEvent('upload_parts', 'a multipart upload was not kept: not every part of it had been');
+      },
+      onFailed,
+      publisher: this.#publisher,
+      tables: this.catalog.tables,
+    });
   }
 
   /**
@@ -178,6 +198,7 @@ export class Store implements UploadStore {
     await this.#folder.open();
     await Promise.race([this.#instance.start(), new Promise(resolve => setTimeout(resolve, BEAT_PATIENCE).unref())]);
     this.capacity.start();
+    this.multipart.start();
     this.#clock = setInterval(() => {
       this.#files.purge();
       this.#scratch.purge();
@@ -192,6 +213,11 @@ export class Store implements UploadStore {
   /** Now on the volume's clock, ms. */
   now(): number {
     return Date.now() + this.#instance.clockOffset;
+  }
+
+  /** What may be kept in RAM is. */
+  get takesRam(): boolean {
+    return this.#options.ramEnabled;
   }
 
   get ramBytes(): number {
@@ -241,7 +267,7 @@ export class Store implements UploadStore {
     options: Pick<FillOptions, 'compression' | 'urgent' | 'onChange'> & { ram: boolean },
   ): Fill {
     const blockKey = entry.blockKey;
-    return new Fill({
+    const fill: Fill = new Fill({
       scratch: this.#scratch,
       pool: this.pool,
       room: this.capacity,
@@ -265,12 +291,22 @@ export class Store implements UploadStore {
                 this.#blocks.offer(blockKey, start, content, head.length, head.length > SMALL);
             }
           : undefined,
-        onSkipped: reason => {
-          this.#options.counters.disk_skipped++;
-          this.#options.onEvent('fill', reason);
-        },
+        onSkipped: reason => this.skipped(fill, reason),
       },
     });
+    return fill;
+  }
+
+  /**
+   * Something of a transfer, or all of it, will not be on the disk; counted once for each.
+   * @param of its fill, or whatever stands for it where it has none
+   * @param reason where no state that is shown as a problem tells it
+   */
+  skipped(of: object, reason?: string): void {
+    if (this.#skipped.has(of)) return;
+    this.#skipped.add(of);
+    this.#options.counters.disk_skipped++;
+    if (reason !== undefined) this.#options.onEvent('fill', reason);
   }
 
   /** True while a fill is worth starting: the volume answers and there is room. */
@@ -353,6 +389,7 @@ export class Store implements UploadStore {
   async close(): Promise<boolean> {
     clearInterval(this.#clock);
     this.capacity.stop();
+    this.multipart.stop();
     this.#deletions.stop();
     this.catalog.close();
     this.#files.close();
