@@ -72,6 +72,7 @@ export async function startCore(settings: Settings, options: CoreOptions = {}): 
     maxDiskBytes: cache.max_cache_size,
     minFreeSpace: cache.min_free_space,
     uploadPercent: cache.write_cache_percent,
+    incompleteUploadTtl: cache.incomplete_upload_ttl,
     putTtl: (folder, key) => buckets.resolve(folder, key).put_ttl,
     ramEnabled: cache.ram_cache_enabled,
     maxRamBytes: cache.max_ram_cache_size,

@@ -7,6 +7,7 @@ import type { Scratch } from './disk/scratch.ts';
 import { LOOK_EVERY, ObjectEntry } from './entry.ts';
 import type { Extents } from './extents.ts';
 import type { Head, Part, Stamp } from './head.ts';
+import { PartsTables } from './uploads/parts-tables.ts';
 
 const EPOCH = /^[0-9a-f]{32}$/;
 
@@ -38,10 +39,13 @@ export class Catalog {
   });
   readonly #looking = new Map<string, Promise<ObjectEntry>>();
   readonly #dirty: DirtyEpochs;
+  /** Parts of objects that came by multipart upload. */
+  readonly tables: PartsTables;
 
   constructor(options: CatalogOptions) {
     this.#options = options;
     this.#dirty = new DirtyEpochs(options);
+    this.tables = new PartsTables(options);
     this.#entries = new LRUCache({
       max: options.maxEntries,
       dispose: (entry, key, reason) => {
@@ -180,7 +184,7 @@ export class Catalog {
     if (known) return known;
     const path = entry.paths.part(head.version, head.length, number);
     const file = await this.#readOr(path);
-    if (!file) return undefined;
+    if (!file) return this.tables.part(entry, head, number);
     const part = safely(() => decodePart(entry.address.storeKey, head.version, number, file));
     if (!part) {
       this.#options.onCorrupt(path);

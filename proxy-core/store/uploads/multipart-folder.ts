@@ -1,8 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { isMissing } from '../disk/disk-error.ts';
+import type { Binding } from '../disk/extent-format.ts';
+import { decodeExtent } from '../disk/extent-memory.ts';
+import { encodeExtent } from '../disk/extent-writer.ts';
 import { allocated, allocatedBytes, type Scratch } from '../disk/scratch.ts';
-import type { FoundPart } from './multipart-assembly.ts';
+import type { Assembly, FoundPart } from './multipart-assembly.ts';
 import {
   CREATE,
   contentName,
@@ -12,15 +15,26 @@ import {
   encodeRecord,
   partOfRecord,
   recordName,
+  type StagedFile,
 } from './multipart-files.ts';
 import { inParallel } from './multipart-parallel.ts';
-import type { AsideFile, CreatedUpload, KeptPart } from './types.ts';
+import type { CreatedUpload, KeptContent, KeptPart } from './types.ts';
 
 export interface MultipartFolderOptions {
   readonly scratch: Scratch;
   readonly cacheDir: string;
   /** Told the growth of the cache in allocated bytes, and where. */
   readonly onBytes: (bytes: number, path: string) => void;
+}
+
+/** The folder of an upload that only this process acts on. */
+export interface Claimed {
+  /** Its name in `uploads/`. */
+  readonly upload: string;
+  /** Where it is now. */
+  readonly path: string;
+  /** Names of files that are somebody else's, who counts them. */
+  readonly handedOver: Set<string>;
 }
 
 /**
@@ -45,86 +59,112 @@ export class MultipartFolder {
     await this.#write(`${folder}/${CREATE}`, encodeCreated(storeKey, created));
   }
 
-  /** Moves a part's files into the upload's folder, then its record. Rejects, with nothing left there, where it has none (any more). */
-  async put(upload: string, part: KeptPart, length: number, files: readonly AsideFile[]): Promise<void> {
+  /**
+   * Moves a part's content into the upload's folder, then its record. Rejects, with nothing left there, where it has none
+   * (any more). @param binding of its extents
+   */
+  async put(upload: string, binding: Binding, part: KeptPart, content: KeptContent): Promise<void> {
     const { volume } = this.#options.scratch;
     const folder = `${this.path}/${upload}`;
     const name = `${part.number}-${randomBytes(8).toString('hex')}`;
-    const moved: AsideFile[] = [];
+    const { length, small } = content;
+    const moved: StagedFile[] = [];
     try {
-      await inParallel(files, async ({ path, span, size }) => {
+      if (small && length > 0) {
+        const span = { start: 0, end: length - 1 };
+        const file = await encodeExtent(binding, span, small, false);
+        await this.#write(`${folder}/${contentName(name, span)}`, file);
+        moved.push({ span, size: file.length });
+      }
+      await inParallel(content.files, async file => {
+        const { path, span, size } = file;
         const staged = `${folder}/${contentName(name, span)}`;
         await volume.rename(path, staged);
-        moved.push({ path: staged, span, size });
+        content.handedOver(file);
         this.#options.onBytes(allocated(size), staged);
+        moved.push({ span, size });
       });
-      await this.#write(`${folder}/${recordName(name)}`, encodeRecord(upload, { ...part, length, files }));
+      await this.#write(
+        `${folder}/${recordName(name)}`,
+        encodeRecord(upload, { ...part, length, files: moved.sort(inOrder) }),
+      );
     } catch (error) {
-      for (const { path, size } of moved) this.#undo(path, allocated(size));
+      for (const { span, size } of moved) this.#undo(`${folder}/${contentName(name, span)}`, allocated(size));
       throw error;
     }
   }
 
-  /** Takes an upload's folder for this process alone; returns where it is now, undefined where there is none (any more). */
-  async claim(upload: string): Promise<string | undefined> {
+  /** Takes an upload's folder for this process alone; undefined where there is none (any more). */
+  async claim(upload: string): Promise<Claimed | undefined> {
     const { scratch } = this.#options;
     const { volume } = scratch;
     const from = `${this.path}/${upload}`;
-    const to = scratch.newPath();
+    const path = scratch.newPath();
     try {
-      await volume.rename(from, to).catch(async error => {
+      await volume.rename(from, path).catch(async error => {
         if (!isMissing(error)) throw error;
         // Perhaps it is our own folder that is not there yet.
         await volume.stat(from);
         await volume.mkdir(scratch.folder, scratch.modes.folder);
-        await volume.rename(from, to);
+        await volume.rename(from, path);
       });
-      return to;
+      return { upload, path, handedOver: new Set() };
     } catch (error) {
       if (isMissing(error)) return undefined;
       throw error;
     }
   }
 
-  /** What Create told, in a claimed folder. Undefined where that is missing or damaged. */
-  async created(folder: string, storeKey: string): Promise<CreatedUpload | undefined> {
-    const file = await this.#read(`${folder}/${CREATE}`);
+  /** What Create told. Undefined where that is missing or damaged. */
+  async created({ path }: Claimed, storeKey: string): Promise<CreatedUpload | undefined> {
+    const file = await this.#read(`${path}/${CREATE}`);
     return file && safely(() => decodeCreated(storeKey, file));
   }
 
-  /** The parts in a claimed folder that have one of these numbers. */
-  async parts(folder: string, upload: string, numbers: ReadonlySet<number>): Promise<FoundPart[]> {
-    const names = await this.#options.scratch.volume.readdir(folder);
-    const records = names.filter(name => numbers.has(partOfRecord(name)?.number ?? 0));
-    const found = await inParallel(records, async record => {
-      const file = await this.#read(`${folder}/${record}`);
+  /** The parts that have one of these numbers. */
+  async parts({ upload, path }: Claimed, numbers: ReadonlySet<number>): Promise<FoundPart[]> {
+    const names = await this.#options.scratch.volume.readdir(path);
+    const found = await inParallel(names, async record => {
+      const named = partOfRecord(record);
+      if (!named || !numbers.has(named.number)) return undefined;
+      const file = await this.#read(`${path}/${record}`);
       const part = file && safely(() => decodeRecord(upload, file));
-      const name = partOfRecord(record)?.part;
-      return part && name !== undefined ? { ...part, name } : undefined;
+      return part && { ...part, name: named.part };
     });
     return found.filter(part => part !== undefined);
   }
 
-  /** Files of a claimed folder are somebody else's to count from now on. */
-  handOver(upload: string, files: readonly { readonly size: number }[]): void {
-    const bytes = files.reduce((sum, { size }) => sum + allocated(size), 0);
-    this.#options.onBytes(-bytes, `${this.path}/${upload}`);
+  /** The content of a small object. Undefined where it is damaged. @param binding of its extents */
+  async content({ path }: Claimed, { files }: Assembly, binding: Binding): Promise<Buffer | undefined> {
+    const content = await inParallel(files, async ({ name, from }) => {
+      const file = await this.#read(`${path}/${name}`);
+      return file && decodeExtent(file, binding, from);
+    });
+    const whole = content.filter(piece => piece !== undefined);
+    return whole.length === files.length ? Buffer.concat(whole) : undefined;
   }
 
-  /** Removes a claimed folder; `uncounted` are the files in it that were handed over. */
-  async remove(folder: string, upload: string, uncounted: ReadonlySet<string> = new Set()): Promise<void> {
+  /** A file is somebody else's, who counts it from now on. */
+  handOver({ upload, handedOver }: Claimed, name: string, size: number): void {
+    handedOver.add(name);
+    this.#options.onBytes(-allocated(size), `${this.path}/${upload}`);
+  }
+
+  /** Removes a claimed folder. */
+  async remove({ upload, path: folder, handedOver }: Claimed): Promise<void> {
     const { scratch, onBytes } = this.#options;
     const { volume } = scratch;
+    const counted = `${this.path}/${upload}`;
     const size = async (path: string) => volume.stat(path).then(allocatedBytes, () => 0);
     await inParallel(await volume.readdir(folder), async name => {
       const path = `${folder}/${name}`;
-      const bytes = uncounted.has(name) ? 0 : await size(path);
+      const bytes = handedOver.has(name) ? 0 : await size(path);
       await volume.unlink(path).catch(unlessMissing);
-      if (bytes > 0) onBytes(-bytes, `${this.path}/${upload}`);
+      onBytes(-bytes, counted);
     });
     const bytes = await size(folder);
     await volume.rmdir(folder);
-    onBytes(-bytes, `${this.path}/${upload}`);
+    onBytes(-bytes, counted);
   }
 
   /** Names in `uploads/`, and when the last file came to one. */
@@ -151,7 +191,7 @@ export class MultipartFolder {
       if (written !== data.length) throw new Error('short write');
       await volume.rename(aside, path);
     } catch (error) {
-      volume.unlink(aside).catch(() => {});
+      scratch.drop(aside);
       throw error;
     }
     onBytes(allocated(data.length), path);
@@ -167,6 +207,10 @@ export class MultipartFolder {
       () => {},
     );
   }
+}
+
+function inOrder(a: StagedFile, b: StagedFile): number {
+  return a.span.start - b.span.start;
 }
 
 function unlessMissing(error: unknown): undefined {

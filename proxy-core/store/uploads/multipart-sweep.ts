@@ -83,7 +83,7 @@ export class MultipartSweep {
     const changedAt = await folder.changedAt(upload);
     if (changedAt === undefined || now() - changedAt <= this.#ttl) return;
     const claimed = await folder.claim(upload);
-    if (claimed !== undefined) await folder.remove(claimed, upload);
+    if (claimed) await folder.remove(claimed);
   }
 
   #next(after: number): void {
