@@ -360,6 +360,7 @@ export class Store implements UploadStore {
       pool: this.pool,
       room: uploads,
       hash: this.catalog.entry(address).paths.hash,
+      deadline: this.#options.diskTimeout,
       onLost: reason => {
         this.#options.counters.disk_skipped++;
         this.#options.onEvent('upload_copy', `an upload was not kept: ${reason}`);

@@ -14,6 +14,8 @@ export interface CopyingOptions extends CopyOptions {
   readonly room: Room;
   /** Of the object. */
   readonly hash: string;
+  /** How long the end of an upload may wait for the disk, ms. */
+  readonly deadline: number;
   /** The copy is lost, though the upload is not; told once. */
   onLost(reason: string): void;
 }
@@ -45,6 +47,9 @@ export class Copying implements UploadCopy {
   #extent: ExtentOutput | undefined;
   readonly #files: Aside[] = [];
   #lost: string | undefined;
+  /** Resolves when it is. */
+  readonly #losing: Promise<void>;
+  #toldLost = () => {};
   #ended = false;
   /** What was kept is somebody else's. */
   #given = false;
@@ -56,6 +61,9 @@ export class Copying implements UploadCopy {
   constructor(options: CopyingOptions) {
     this.#options = options;
     this.#compress = options.compression === 'off' ? false : undefined;
+    this.#losing = new Promise(resolve => {
+      this.#toldLost = resolve;
+    });
   }
 
   get busy(): boolean {
@@ -86,8 +94,9 @@ export class Copying implements UploadCopy {
     this.#ended = true;
     if (this.#length <= SMALL) return this.#lost === undefined ? this.#keep() : undefined;
     this.#enqueue();
-    await this.#writing;
-    await this.#finishLast();
+    const late = setTimeout(() => this.#lose('the disk is slower than an upload'), this.#options.deadline);
+    await Promise.race([this.#finish(), this.#losing]);
+    clearTimeout(late);
     return this.#lost === undefined ? this.#keep() : undefined;
   }
 
@@ -164,7 +173,8 @@ export class Copying implements UploadCopy {
   }
 
   /** Where the length was not known, the last extent is shorter than it was begun. */
-  async #finishLast(): Promise<void> {
+  async #finish(): Promise<void> {
+    await this.#writing;
     const extent = this.#extent;
     if (!extent || this.#lost !== undefined) return;
     try {
@@ -210,6 +220,7 @@ export class Copying implements UploadCopy {
   #giveUp(reason: string): void {
     if (this.#lost !== undefined) return;
     this.#lost = reason;
+    this.#toldLost();
     this.#arriving?.piece.release();
     this.#arriving = undefined;
     // The disk has the first one in its hands.
