@@ -1,41 +1,43 @@
 import { existsSync, mkdirSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { Store } from '../../proxy-core/store/index.ts';
+import { objectHash } from '../../proxy-core/store/disk/paths.ts';
+import type { Head, Store } from '../../proxy-core/store/index.ts';
 import { address, diskUsage, filesIn, fillWhole, headOf, noise, openStore, tempFolder, until } from './helpers.ts';
 
 const KIB = 1024;
 const MIB = 1 << 20;
 const HOUR = 3_600_000;
 const LONG_AGO = new Date(Date.now() - 24 * HOUR);
-const NEVER_READ = { validatedAt: 0, epoch: '' };
-
-async function keep(store: Store, key: string, content: Buffer, stamp: { validatedAt: number; epoch: string }) {
-  const entry = await store.catalog.look(address(key));
-  const head = headOf(content.length, `"${key}"`);
-  store.adopt(entry, head, stamp);
-  if (content.length <= 64 * KIB) await store.keepSmall(entry, head, stamp, content, { ram: false, compress: false });
-  else {
-    await store.keepHead(entry, head, stamp);
-    await fillWhole(store, entry, head, content);
-  }
-  return entry;
-}
 
 /** An object that somebody has read, long ago. */
 async function readObject(store: Store, folder: string, key: string, content: Buffer): Promise<void> {
-  const { paths } = await keep(store, key, content, { validatedAt: store.now(), epoch: '' });
-  for (const path of filesOf(folder, paths.hash)) utimesSync(path, LONG_AGO, LONG_AGO);
+  const entry = await store.catalog.look(address(key));
+  const head = headOf(content.length, `"${key}"`);
+  const stamp = { validatedAt: store.now(), epoch: entry.epoch };
+  store.adopt(entry, head, stamp);
+  await store.keepHead(entry, head, stamp);
+  await fillWhole(store, entry, head, content);
+  for (const path of filesOf(folder, entry.paths.hash)) utimesSync(path, LONG_AGO, LONG_AGO);
 }
 
 /** An object that was uploaded just now. */
-async function upload(store: Store, folder: string, key: string, content: Buffer): Promise<string> {
-  await store.moveOn([address(key)]);
-  const { paths, folder: bucket } = await keep(store, key, content, NEVER_READ);
-  const bytes = filesOf(folder, paths.hash).reduce((sum, path) => sum + statSync(path).blocks * 512, 0);
-  store.capacity.addUnread({ hash: paths.hash, folder: bucket, key, bytes });
-  return paths.hash;
+async function upload(store: Store, key: string, content: Buffer): Promise<string> {
+  const object = address(key);
+  const copy = store.copyUpload(object, { length: content.length, compression: 'off', onRoom: () => {} });
+  copy?.push(content);
+  const kept = await copy?.end();
+  expect(copy?.lost).toBeUndefined();
+  const head = { ...headOf(content.length, `"${key}"`), written: store.now() };
+  await Promise.all([
+    store.moveOn([object]),
+    store.publishUpload(object, head, kept!, { ram: false, compress: false }),
+  ]);
+  return objectHash(object);
 }
+
+/** As S3 tells its first reader. */
+const vouchedFor = (head: Head): Head => ({ ...head, written: undefined });
 
 /** Files of an object, but for its epoch. */
 const filesOf = (folder: string, hash: string) =>
@@ -49,14 +51,14 @@ describe('an upload that nobody has read within put_ttl', () => {
     await store.capacity.settled();
     const read = ['r0', 'r1', 'r2', 'r3'];
     for (const key of read) await readObject(store, folder, key, noise(MIB));
-    const uploads = [];
+    const uploads: string[] = [];
     for (const [key, size] of [
       ['small', 10 * KIB],
       ['middle', MIB],
       ['large', 9 * MIB],
       ['late', 6 * MIB],
     ] as const)
-      uploads.push(await upload(store, folder, key, noise(size)));
+      uploads.push(await upload(store, key, noise(size)));
     await readObject(store, folder, 'more', noise(7 * MIB));
     await store.capacity.settled();
     expect(diskUsage(join(folder, 'buckets'))).toBeLessThanOrEqual(limit * 0.98);
@@ -69,7 +71,8 @@ describe('an upload that nobody has read within put_ttl', () => {
     }
     // That it was written must stay known.
     expect(existsSync((await store.catalog.look(address('small'))).paths.epoch)).toBe(true);
-    expect(store.capacity.bytes).toBe(diskUsage(join(folder, 'buckets')));
+    // Two who make the same folder at once may both count it; the next census puts that right.
+    expect(Math.abs(store.capacity.bytes - diskUsage(join(folder, 'buckets')))).toBeLessThanOrEqual(32_768);
   });
 
   it('is that by the put_ttl of its own bucket and prefix', async () => {
@@ -80,11 +83,11 @@ describe('an upload that nobody has read within put_ttl', () => {
       putTtl: (bucket, key) => (bucket === 'data' && key.startsWith('raw/') ? 0 : HOUR),
     });
     await store.capacity.settled();
-    const kept = [];
-    for (let i = 0; i < 4; i++) kept.push(await upload(store, folder, `k${i}`, noise(MIB)));
-    const raw = [];
-    for (let i = 0; i < 5; i++) raw.push(await upload(store, folder, `raw/${i}`, noise(MIB)));
-    await upload(store, folder, 'last', noise(MIB));
+    const kept: string[] = [];
+    for (let i = 0; i < 4; i++) kept.push(await upload(store, `k${i}`, noise(MIB)));
+    const raw: string[] = [];
+    for (let i = 0; i < 5; i++) raw.push(await upload(store, `raw/${i}`, noise(MIB)));
+    await upload(store, 'last', noise(MIB));
     await store.capacity.settled();
     expect(kept.map(hash => filesOf(folder, hash).length)).toEqual([2, 2, 2, 2]);
     expect(raw.map(hash => filesOf(folder, hash).length)).toEqual([0, 2, 2, 2, 2]);
@@ -94,8 +97,8 @@ describe('an upload that nobody has read within put_ttl', () => {
     const folder = tempFolder();
     const first = await openStore(folder, { uploadPercent: 100 });
     for (const key of ['r0', 'r1', 'r2', 'r3']) await readObject(first.store, folder, key, noise(MIB));
-    const uploads = [];
-    for (const key of ['a', 'b', 'c']) uploads.push(await upload(first.store, folder, key, noise(2 * MIB)));
+    const uploads: string[] = [];
+    for (const key of ['a', 'b', 'c']) uploads.push(await upload(first.store, key, noise(2 * MIB)));
     await first.close();
     const looked = uploads.map(hash => filesOf(folder, hash).map(path => statSync(path).atimeMs));
     const { store } = await openStore(folder, { maxDiskBytes: 7 * MIB, uploadPercent: 100, putTtl: () => 0 });
@@ -111,21 +114,39 @@ describe('an upload that nobody has read within put_ttl', () => {
     expect(filesOf(folder, uploads[left]!).map(path => statSync(path).atimeMs)).toEqual(looked[left]);
   });
 
+  it('is come upon where another process has taken it since the last census', async () => {
+    const folder = tempFolder();
+    const { store } = await openStore(folder, { maxDiskBytes: 4 * MIB, uploadPercent: 100, putTtl: () => 0 });
+    await until(() => store.capacity.counted);
+    await readObject(store, folder, 'read', noise(MIB));
+    const other = await openStore(folder);
+    const uploads: string[] = [];
+    for (const key of ['a', 'b', 'c', 'd', 'e']) uploads.push(await upload(other.store, key, noise(100 * KIB)));
+    await readObject(store, folder, 'large', noise(2 * MIB));
+    await readObject(store, folder, 'late', noise(960 * KIB));
+    await store.capacity.settled();
+    expect(uploads.filter(hash => filesOf(folder, hash).length === 0).length).toBeGreaterThan(0);
+    for (const key of ['read', 'large', 'late']) {
+      const { paths } = await store.catalog.look(address(key));
+      expect(filesOf(folder, paths.hash), key).toHaveLength(2);
+    }
+  });
+
   it('stays when it was read, through this process or another one', async () => {
     const folder = tempFolder();
     const { store } = await openStore(folder, { maxDiskBytes: 8 * MIB, uploadPercent: 100, putTtl: () => 0 });
     await store.capacity.settled();
     const [here, there, nowhere] = [
-      await upload(store, folder, 'here', noise(MIB)),
-      await upload(store, folder, 'there', noise(MIB)),
-      await upload(store, folder, 'nowhere', noise(MIB)),
+      await upload(store, 'here', noise(MIB)),
+      await upload(store, 'there', noise(MIB)),
+      await upload(store, 'nowhere', noise(MIB)),
     ];
     const mine = await store.catalog.look(address('here'));
-    await store.keepHead(mine, mine.head!, { validatedAt: store.now(), epoch: mine.epoch });
+    await store.keepHead(mine, vouchedFor(mine.head!), { validatedAt: store.now(), epoch: mine.epoch });
     store.capacity.removeUnread(here);
     const other = await openStore(folder);
     const entry = await other.store.catalog.look(address('there'));
-    await other.store.keepHead(entry, entry.head!, { validatedAt: other.store.now(), epoch: entry.epoch });
+    await other.store.keepHead(entry, vouchedFor(entry.head!), { validatedAt: other.store.now(), epoch: entry.epoch });
     await readObject(store, folder, 'more', noise(5 * MIB));
     await store.capacity.settled();
     expect([here, there, nowhere].map(hash => filesOf(folder, hash).length)).toEqual([2, 2, 0]);
@@ -138,8 +159,8 @@ describe('write_cache_percent', () => {
     const { store } = await openStore(folder, { maxDiskBytes: 40 * MIB, uploadPercent: 10 });
     await store.capacity.settled();
     await readObject(store, folder, 'read', noise(6 * MIB));
-    const uploads = [];
-    for (let i = 0; i < 8; i++) uploads.push(await upload(store, folder, `k${i}`, noise(MIB - 16 * KIB)));
+    const uploads: string[] = [];
+    for (let i = 0; i < 8; i++) uploads.push(await upload(store, `k${i}`, noise(MIB - 16 * KIB)));
     await until(() => filesOf(folder, uploads[3]!).length === 0);
     await store.capacity.settled();
     expect(uploads.map(hash => filesOf(folder, hash).length)).toEqual([0, 0, 0, 0, 2, 2, 2, 2]);
@@ -150,7 +171,7 @@ describe('write_cache_percent', () => {
     const folder = tempFolder();
     const { store } = await openStore(folder, { maxDiskBytes: 40 * MIB, uploadPercent: 10 });
     await store.capacity.settled();
-    for (let i = 0; i < 8; i++) store.capacity.removeUnread(await upload(store, folder, `k${i}`, noise(MIB)));
+    for (let i = 0; i < 8; i++) store.capacity.removeUnread(await upload(store, `k${i}`, noise(MIB)));
     await store.capacity.settled();
     expect(filesIn(join(folder, 'buckets')).filter(path => /\d-\d+$/.test(path))).toHaveLength(8);
   });
@@ -160,7 +181,7 @@ describe('write_cache_percent', () => {
     const { store } = await openStore(folder, { maxDiskBytes: 40 * MIB, uploadPercent: 10 });
     await store.capacity.settled();
     const { uploads } = store.capacity;
-    const old = await upload(store, folder, 'old', noise(MIB));
+    const old = await upload(store, 'old', noise(MIB));
     expect(await uploads.reserve(3.5 * MIB)).toBe(true);
     expect(filesOf(folder, old)).toEqual([]);
     expect([uploads.takes(MIB), uploads.takes(undefined)]).toEqual([false, true]);
