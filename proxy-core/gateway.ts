@@ -1,7 +1,7 @@
 import { type Caller, callerOf } from './freshness/index.ts';
 import { type Exchange, type RelayOutcome, relay, respondError } from './listeners/index.ts';
 import type { AccessLog, Counters, Latency, Outcome as Timed } from './observe/index.ts';
-import { type Note, type Outcome, Reader, type ReadKind, type ReadRequest } from './read/index.ts';
+import { mayCompress, type Note, type Outcome, Reader, type ReadKind, type ReadRequest } from './read/index.ts';
 import {
   classify,
   type HeaderFacts,
@@ -13,12 +13,13 @@ import {
   type SignatureFacts,
   type TargetFacts,
   type TargetParser,
+  type Upload,
   withPresignedHeaders,
 } from './request/index.ts';
 import type { BucketSettings, ObjectSettings, Settings } from './settings/index.ts';
 import { bucketFolder, type Store } from './store/index.ts';
 import type { S3Upstream } from './upstream/index.ts';
-import { WriteWatch } from './write/index.ts';
+import { type Keeping, uploadKeeping, WriteWatch } from './write/index.ts';
 
 export interface GatewayOptions {
   readonly settings: Settings;
@@ -118,23 +119,23 @@ export class Gateway {
   }
 
   #relay(understood: Understood, kind: Exclude<RequestKind, { kind: 'read' }>): void | Promise<void> {
-    const { exchange, target, facts } = understood;
-    const { counters, store, upstream, onEvent } = this.#options;
+    const upload = kind.kind === 'write' ? kind.upload : undefined;
+    const preparing = upload && this.#options.buckets.prepare(folderOf(upload.object));
+    return preparing ? preparing.then(() => this.#pass(understood, kind)) : this.#pass(understood, kind);
+  }
+
+  #pass(understood: Understood, kind: Exclude<RequestKind, { kind: 'read' }>): void {
+    const { exchange, target } = understood;
+    const { counters, upstream } = this.#options;
     counters.bypass(kind.reason);
     counters.s3_requests += target.origin === undefined ? 0 : 1;
     const note = newNote('BYPASS', kind.reason);
-    return relay(exchange, upstream, {
+    relay(exchange, upstream, {
       extra:
         target.origin === undefined
           ? []
           : ['X-Cache', 'BYPASS', 'Cache-Status', `cistern; fwd=bypass; detail=${kind.reason}`],
-      ...(kind.kind === 'write'
-        ? {
-            hooks: new WriteWatch(kind.write, { moveOn: objects => store.moveOn(objects) }, facts, message =>
-              onEvent('writes', message),
-            ),
-          }
-        : {}),
+      hooks: kind.kind === 'write' ? this.#watch(understood, kind) : undefined,
       observer: {
         onAnswer: (status, headers) => {
           note.status = status;
@@ -150,6 +151,31 @@ export class Gateway {
           this.#done(understood, note);
         },
       },
+    });
+  }
+
+  #watch(understood: Understood, { write, upload }: Extract<RequestKind, { kind: 'write' }>): WriteWatch {
+    const { settings, store, onEvent } = this.#options;
+    return new WriteWatch(write, {
+      changed: store,
+      request: understood.facts,
+      keeping: upload && this.#keeping(understood, upload),
+      patience: settings.cache.disk_timeout,
+      onProblem: message => onEvent('writes', message),
+    });
+  }
+
+  #keeping({ exchange, target }: Understood, upload: Upload): Keeping | undefined {
+    const { buckets, counters, store } = this.#options;
+    const { key } = upload.object;
+    const resolved: ObjectSettings = buckets.resolve(folderOf(upload.object), key);
+    const request = { headers: exchange.headers, framing: exchange.framing, target };
+    return uploadKeeping(upload, request, {
+      store,
+      settings: resolved,
+      mayCompress: (headers, length) => mayCompress(resolved, { headers, length }, key),
+      onKept: () => counters.uploads_kept++,
+      onPassedBy: reason => counters.passUploadBy(reason),
     });
   }
 

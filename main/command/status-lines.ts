@@ -25,6 +25,7 @@ export function statusLines(status: StatusSnapshot): string[] {
     row('on disk', `${disk} of ${limit}`),
     row('in memory', `${bytes(cache.ram_bytes)} of ${bytes(cache.ram_limit)}`),
     row('requests', `${counters.requests}: ${outcomes.join(', ')}`),
+    ...uploads(status),
     row('to S3', `${counters.s3_requests} requests`),
     row(
       'bytes',
@@ -33,6 +34,12 @@ export function statusLines(status: StatusSnapshot): string[] {
     row('now', `${bytes(throughput.from_cache)}/s from the cache, ${bytes(throughput.from_s3)}/s from S3`),
     ...(status.problems.length === 0 ? [row('problems', 'none')] : status.problems.map(text => row('problem', text))),
   ];
+}
+
+function uploads({ counters: { uploads_kept, upload_reasons } }: StatusSnapshot): string[] {
+  const passedBy = Object.entries(upload_reasons).map(([reason, count]) => `${count} not (${reason})`);
+  if (uploads_kept === 0 && passedBy.length === 0) return [];
+  return [row('uploads', [`${uploads_kept} kept`, ...passedBy].join(', '))];
 }
 
 export function bytes(count: number): string {

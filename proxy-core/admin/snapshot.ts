@@ -1,9 +1,10 @@
 import type { Counters } from '../observe/index.ts';
 import type { Throughput } from './throughput.ts';
 
-/** The counters as plain data; `bypass_reasons` counts bypassed requests by reason. */
+/** The counters as plain data; `bypass_reasons` counts bypassed requests by reason, `upload_reasons` uploads not kept. */
 export type CounterValues = { readonly [K in NumericKeys<Counters>]: number } & {
   readonly bypass_reasons: Readonly<Record<string, number>>;
+  readonly upload_reasons: Readonly<Record<string, number>>;
 };
 
 /** Where the core listens, each as `host:port`; a listener that is off is absent. */
@@ -72,8 +73,12 @@ export function takeSnapshot(sources: SnapshotSources, now: number = Date.now())
 type NumericKeys<T> = { [K in keyof T]: T[K] extends number ? K : never }[keyof T];
 
 function counterValues(counters: Counters): CounterValues {
-  const { bypass_reasons, ...numbers } = counters;
-  return { ...numbers, bypass_reasons: Object.fromEntries(bypass_reasons) };
+  const { bypass_reasons, upload_reasons, ...numbers } = counters;
+  return {
+    ...numbers,
+    bypass_reasons: Object.fromEntries(bypass_reasons),
+    upload_reasons: Object.fromEntries(upload_reasons),
+  };
 }
 
 function share(fromCache: number, fromS3: number): number | null {

@@ -50,6 +50,16 @@ export class Answer implements ResponseHandler {
     exchange.res.on('close', () => this.#clientClosed());
   }
 
+  /** For a client that had left already nothing is sent. */
+  get gone(): boolean {
+    if (!this.#res.destroyed) return false;
+    this.#closed = true;
+    this.#hooks?.onNotDone?.();
+    const error = new CisternError('ClientClosedRequest');
+    this.#options.observer?.onDone?.({ bytesSent: 0, bytesReceived: 0, error });
+    return true;
+  }
+
   onInformation(status: number, statusText: string, headers: RawHeaders): void {
     const { req } = this.#exchange;
     if (this.#closed || this.#res.headersSent || req.httpVersionMinor === 0) return;
@@ -91,7 +101,9 @@ export class Answer implements ResponseHandler {
       this.#closed = true;
       respondError(this.#res, failure);
     };
-    const wait = mayHaveActed(failure) ? this.#hooks?.onUnknownOutcome?.() : undefined;
+    const acted = mayHaveActed(failure);
+    const wait = acted ? this.#hooks?.onUnknownOutcome?.() : undefined;
+    if (!acted) this.#hooks?.onNotDone?.();
     if (wait) wait.then(tell, tell);
     else tell();
   }
@@ -208,7 +220,8 @@ export class Answer implements ResponseHandler {
       return;
     }
     this.outgoing.abort();
-    const wait = this.#answered ? undefined : this.#hooks?.onUnknownOutcome?.();
+    const known = this.#answered && !(this.#hooks?.holdsEnd && !this.#ending);
+    const wait = known ? undefined : this.#hooks?.onUnknownOutcome?.();
     if (wait)
       wait.then(
         () => this.#done(),

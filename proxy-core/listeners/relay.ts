@@ -8,6 +8,7 @@ export type { RelayOptions } from './answer.ts';
 /** Passes a request on and its answer back, both untouched but for what is between two hops only. */
 export function relay(exchange: Exchange, upstream: S3Upstream, options: RelayOptions = {}): void {
   const answer = new Answer(exchange, options);
+  if (answer.gone) return;
   if (isPlain(exchange)) {
     const { method, authority, scheme, target, headers } = exchange;
     answer.outgoing = new PlainRequest();
@@ -15,9 +16,7 @@ export function relay(exchange: Exchange, upstream: S3Upstream, options: RelayOp
     (answer.outgoing as PlainRequest).exchange = started;
     return;
   }
-  const { hooks } = options;
-  const onBody = hooks?.onRequestBody ? (chunk: Buffer) => hooks.onRequestBody!(chunk) : undefined;
-  const request = new StreamedRequest(exchange, upstream, answer, onBody);
+  const request = new StreamedRequest(exchange, upstream, answer, options.hooks);
   answer.outgoing = request;
   request.start();
 }

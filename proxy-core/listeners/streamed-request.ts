@@ -11,7 +11,7 @@ import {
   type Watched,
 } from '../upstream/index.ts';
 import type { Outgoing } from './answer.ts';
-import type { Exchange } from './types.ts';
+import type { Exchange, RelayHooks } from './types.ts';
 
 /**
  * A request with a body, an `Expect` or trailers, by `node:http`: undici refuses those. The body streams with
@@ -25,19 +25,27 @@ export class StreamedRequest implements Outgoing, Watched {
   readonly #exchange: Exchange;
   readonly #upstream: S3Upstream;
   readonly #handler: ResponseHandler;
-  readonly #onBody: ((chunk: Buffer) => void) | undefined;
+  readonly #hooks: Pick<RelayHooks, 'onRequestBody' | 'onRequestEnd'> | undefined;
   #request: ClientRequest | undefined;
   #response: IncomingMessage | undefined;
   #attempts = 0;
   /** The client's body flows. */
   #reading = false;
+  /** It waits for S3 to take more, and for whoever looks on. */
+  #full = false;
+  #held = false;
   #done = false;
 
-  constructor(exchange: Exchange, upstream: S3Upstream, handler: ResponseHandler, onBody?: (chunk: Buffer) => void) {
+  constructor(
+    exchange: Exchange,
+    upstream: S3Upstream,
+    handler: ResponseHandler,
+    hooks?: Pick<RelayHooks, 'onRequestBody' | 'onRequestEnd'>,
+  ) {
     this.#exchange = exchange;
     this.#upstream = upstream;
     this.#handler = handler;
-    this.#onBody = onBody;
+    this.#hooks = hooks;
     this.patience = upstream.firstByteTicks;
     upstream.watchdog.watch(this);
   }
@@ -103,7 +111,8 @@ export class StreamedRequest implements Outgoing, Watched {
       .on('drain', () => {
         // From here the client is the one to wait for, and the listener's limits are for it.
         if (!this.requestComplete && !this.#response) this.patience = 0;
-        this.#exchange.req.resume();
+        this.#full = false;
+        this.#flow();
       })
       .on('error', error => {
         if (this.#done || this.#response) return;
@@ -139,14 +148,22 @@ export class StreamedRequest implements Outgoing, Watched {
 
   #onChunk(chunk: Buffer): void {
     this.bytesReceived += chunk.length;
-    this.#onBody?.(chunk);
+    if (this.#hooks?.onRequestBody?.(chunk, this.#release) === 'hold') this.#held = true;
     if (this.#done || !this.#request) return;
-    if (this.#request.write(chunk)) {
-      this.patience = 0;
-      return;
-    }
-    this.#exchange.req.pause();
-    this.#waitFor(this.#upstream.idleTicks);
+    this.#full = !this.#request.write(chunk);
+    if (this.#full) this.#waitFor(this.#upstream.idleTicks);
+    else this.patience = 0;
+    if (this.#full || this.#held) this.#exchange.req.pause();
+  }
+
+  readonly #release = (): void => {
+    if (!this.#held) return;
+    this.#held = false;
+    this.#flow();
+  };
+
+  #flow(): void {
+    if (!this.#full && !this.#held) this.#exchange.req.resume();
   }
 
   #onBodyEnd(): void {
@@ -157,6 +174,7 @@ export class StreamedRequest implements Outgoing, Watched {
   }
 
   #sent(request: ClientRequest): void {
+    if (!this.requestComplete) this.#hooks?.onRequestEnd?.();
     this.requestComplete = true;
     if (this.#done) return;
     if (!this.#response) this.#waitFor(this.#upstream.firstByteTicks);

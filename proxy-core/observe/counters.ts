@@ -21,11 +21,22 @@ export class Counters {
   disk_corrupt = 0;
   disk_skipped = 0;
   epochs_moved = 0;
+  uploads_kept = 0;
   access_log_dropped = 0;
   readonly bypass_reasons = new Map<string, number>();
+  /** Why objects that were uploaded were not kept. */
+  readonly upload_reasons = new Map<string, number>();
 
   bypass(reason: string): void {
     this.bypasses++;
-    this.bypass_reasons.set(reason, (this.bypass_reasons.get(reason) ?? 0) + 1);
+    count(this.bypass_reasons, reason);
   }
+
+  passUploadBy(reason: string): void {
+    count(this.upload_reasons, reason);
+  }
+}
+
+function count(reasons: Map<string, number>, reason: string): void {
+  reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
 }

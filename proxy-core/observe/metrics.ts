@@ -34,8 +34,14 @@ export function renderMetrics({ version, startedAt, counters, latency, gauges }:
   for (const [name, help] of entries(LEVELS)) {
     families.push(family(`cistern_${name}`, 'gauge', help, [['', {}, counters[name]]]));
   }
-  const bypasses = [...counters.bypass_reasons].map(([reason, count]): Sample => ['', { reason }, count]);
+  const byReason = (reasons: ReadonlyMap<string, number>) =>
+    [...reasons].map(([reason, count]): Sample => ['', { reason }, count]);
+  const bypasses = byReason(counters.bypass_reasons);
   families.push(family('cistern_bypasses_total', 'counter', 'Requests relayed past the cache, by reason.', bypasses));
+  const passedBy = byReason(counters.upload_reasons);
+  families.push(
+    family('cistern_uploads_passed_by_total', 'counter', 'Uploaded objects that were not kept, by reason.', passedBy),
+  );
   families.push(latencyFamily(latency));
   families.push(...gaugeFamilies(gauges));
   return families.join('');
@@ -61,6 +67,7 @@ const TOTALS: Record<Exclude<Numbers<Counters>, Level | 'bypasses'>, string> = {
   disk_corrupt: 'Cached data that failed its check and was dropped.',
   disk_skipped: 'Cache writes and reads given up because the disk was too slow or out of order.',
   epochs_moved: 'Objects moved on by a write.',
+  uploads_kept: 'Uploaded objects of which a copy was kept.',
   access_log_dropped: 'Access log lines lost because they could not be written.',
 };
 

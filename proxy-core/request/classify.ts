@@ -1,5 +1,5 @@
 import { parseRange } from './range.ts';
-import type { HeaderFacts, ObjectAddress, RequestKind, TargetFacts } from './types.ts';
+import type { HeaderFacts, RequestKind, TargetFacts, Upload, WriteKind } from './types.ts';
 
 /**
  * What is to be done with a request: a read that the cache may answer, a write that moves objects on, or a relay with the
@@ -65,59 +65,106 @@ function readParameterReason(others: readonly string[]): string {
 function classifyBucketPost(headers: HeaderFacts, target: TargetFacts): RequestKind {
   const { origin, bucket } = target;
   if (origin === undefined || bucket === undefined) return relay('service_request');
-  if (target.otherParameters.includes('delete')) {
-    return { kind: 'write', reason: 'delete_objects', write: { kind: 'delete_objects', origin, bucket } };
-  }
+  if (target.otherParameters.includes('delete'))
+    return write('delete_objects', { kind: 'delete_objects', origin, bucket });
   if (headers.contentType?.trimStart().toLowerCase().startsWith('multipart/form-data')) {
-    return { kind: 'write', reason: 'form_post', write: { kind: 'form_post', origin, bucket } };
+    return write('form_post', { kind: 'form_post', origin, bucket });
   }
   return relay('bucket_request');
 }
 
 /** Any other method than those of reads may change an object, be it one that only some S3-compatible store knows. */
 function classifyWrite(method: string, headers: HeaderFacts, target: TargetFacts): RequestKind {
-  const objects = target.object === undefined ? target.ambiguous : [target.object];
+  const { object } = target;
+  const objects = object === undefined ? target.ambiguous : [object];
   if (objects.length === 0) return relay(target.bucket === undefined ? 'service_request' : 'bucket_request');
-  const others = target.otherParameters;
+  const others = parametersOfWrite(target);
   const only = (...names: string[]) => others.every(name => names.includes(name));
   const has = (name: string) => others.includes(name);
+  const byStatus = (reason: string, changed = objects) => write(reason, { kind: 'by_status', objects: changed });
+  const byBody = (reason: string, changed = objects) => write(reason, { kind: 'by_body', objects: changed });
+  // S3 tells capitals apart: what is spelled otherwise is another parameter, which may mean nothing.
+  const uploadId = target.query.get('uploadId');
 
   switch (method) {
-    case 'PUT':
-      // UploadPart and UploadPartCopy change nothing that a reader can see until the upload is completed.
-      if (has('uploadid') && only('uploadid') && target.partNumber !== undefined) return relay('upload_part');
-      if (others.length === 0 && headers.copySource !== undefined) return byBody('copy', objects);
-      break;
+    case 'PUT': {
+      const isCopy = headers.copySource !== undefined || target.otherParameters.includes('x-amz-copy-source');
+      if (uploadId !== undefined && only('uploadid') && target.partNumber !== undefined) {
+        if (isCopy) return keepable(byBody('upload_part_copy', []), object && { step: 'discard', object, uploadId });
+        // Changes nothing that a reader can see until the upload is completed.
+        return keepable(
+          byStatus('upload_part', []),
+          object && { step: 'part', object, uploadId, number: target.partNumber },
+        );
+      }
+      if (others.length > 0) break;
+      if (isCopy) return byBody('copy');
+      return keepable(byStatus('put'), object && target.partNumber === undefined ? { step: 'put', object } : undefined);
+    }
     case 'POST':
-      if (has('uploads') && only('uploads')) return relay('create_multipart_upload');
+      if (target.query.has('uploads') && only('uploads')) {
+        return keepable(byBody('create_multipart_upload', []), object && { step: 'create', object });
+      }
       if (has('select') && only('select', 'select-type')) return relay('select');
-      if (has('uploadid')) return byBody('complete_multipart_upload', objects);
-      if (has('restore')) return byStatus('restore', objects);
+      if (has('uploadid')) {
+        const isComplete = object && uploadId !== undefined && only('uploadid');
+        return keepable(
+          byBody('complete_multipart_upload'),
+          isComplete ? { step: 'complete', object, uploadId } : undefined,
+        );
+      }
+      if (has('restore')) return byStatus('restore');
       break;
     case 'DELETE':
-      if (has('uploadid') && only('uploadid')) return relay('abort_multipart_upload');
+      if (uploadId !== undefined && only('uploadid')) {
+        return keepable(byStatus('abort_multipart_upload', []), object && { step: 'discard', object, uploadId });
+      }
+      if (others.length === 0 && object) return write('delete', { kind: 'delete', object });
       break;
     default:
   }
-  return byStatus(others.length === 0 || only('versionid') ? method.toLowerCase() : 'subresource', objects);
+  return byStatus(others.length === 0 || only('versionid') ? method.toLowerCase() : 'subresource');
 }
+
+/**
+ * The parameters that say what a write is about. SDKs that presign move `x-amz-` headers into the query (metadata, checksums,
+ * storage class), where they mean what they mean as headers.
+ */
+function parametersOfWrite({ presigned, otherParameters }: TargetFacts): readonly string[] {
+  return presigned ? otherParameters.filter(name => !name.startsWith('x-amz-')) : otherParameters;
+}
+
+type Write = Extract<RequestKind, { kind: 'write' }>;
 
 function relay(reason: string): RequestKind {
   return { kind: 'relay', reason };
 }
 
-function byStatus(reason: string, objects: readonly ObjectAddress[]): RequestKind {
-  return { kind: 'write', reason: isToken(reason) ? reason : 'write', write: { kind: 'by_status', objects } };
+function write(reason: string, kind: WriteKind): Write {
+  return { kind: 'write', reason: REASONS.has(reason) ? reason : 'write', write: kind, upload: undefined };
 }
 
-function byBody(reason: string, objects: readonly ObjectAddress[]): RequestKind {
-  return { kind: 'write', reason, write: { kind: 'by_body', objects } };
+function keepable(what: Write, upload: Upload | undefined): Write {
+  return { ...what, upload };
 }
 
 /** Reasons become keys of counters, so an invented method must not become one. */
-function isToken(reason: string): boolean {
-  return ['put', 'post', 'delete', 'patch', 'subresource', 'restore'].includes(reason);
-}
+const REASONS: ReadonlySet<string> = new Set([
+  'put',
+  'post',
+  'delete',
+  'patch',
+  'subresource',
+  'restore',
+  'copy',
+  'upload_part',
+  'upload_part_copy',
+  'create_multipart_upload',
+  'complete_multipart_upload',
+  'abort_multipart_upload',
+  'delete_objects',
+  'form_post',
+]);
 
 function hasBody(headers: HeaderFacts): boolean {
   if (headers.transferEncoding !== undefined) return true;

@@ -105,15 +105,32 @@ export type RequestKind =
   /** `reason` is a token for Cache-Status and the counters, e.g. `subresource`, `bucket_request`, `sse_c`, `multi_range`, `not_s3`. */
   | { readonly kind: 'relay'; readonly reason: string }
   /** A request that may change objects: relayed, and once S3 accepted it (or may have), the objects' epochs move on. */
-  | { readonly kind: 'write'; readonly reason: string; readonly write: WriteKind };
+  | {
+      readonly kind: 'write';
+      readonly reason: string;
+      readonly write: WriteKind;
+      /** Undefined for writes that bring no content, or to a key with two readings. */
+      readonly upload: Upload | undefined;
+    };
 
 /** Which objects a write concerns, and when S3's answer counts as accepted. */
 export type WriteKind =
-  /** Accepted by any 2xx. PUT object, UploadPart has none, DELETE object (also versionId), sub-resource PUT/DELETE, RestoreObject, … */
+  /** Accepted by any 2xx. PUT object, DELETE of a version, sub-resource PUT/DELETE, RestoreObject, …; UploadPart and Abort change no object. */
   | { readonly kind: 'by_status'; readonly objects: readonly ObjectAddress[] }
-  /** CopyObject and CompleteMultipartUpload: accepted when 2xx and the body's root is not <Error>. */
+  /** DELETE of an object: after any 2xx there is none under this key. */
+  | { readonly kind: 'delete'; readonly object: ObjectAddress }
+  /** CopyObject and CompleteMultipartUpload: accepted when 2xx and the body's root is not <Error>. CreateMultipartUpload changes no object. */
   | { readonly kind: 'by_body'; readonly objects: readonly ObjectAddress[] }
   /** DeleteObjects: keys are in the request's XML body. */
   | { readonly kind: 'delete_objects'; readonly origin: Origin; readonly bucket: string }
   /** Browser form upload: key in the answer's Location, else in the form. */
   | { readonly kind: 'form_post'; readonly origin: Origin; readonly bucket: string };
+
+/** A step of bringing an object's content to S3, of which a copy may be kept. */
+export type Upload =
+  | { readonly step: 'put'; readonly object: ObjectAddress }
+  | { readonly step: 'create'; readonly object: ObjectAddress }
+  | { readonly step: 'part'; readonly object: ObjectAddress; readonly uploadId: string; readonly number: number }
+  | { readonly step: 'complete'; readonly object: ObjectAddress; readonly uploadId: string }
+  /** AbortMultipartUpload; UploadPartCopy, whose part doesn't come by here, so that the object can't be kept. */
+  | { readonly step: 'discard'; readonly object: ObjectAddress; readonly uploadId: string };

@@ -10,12 +10,23 @@ import { decodeAwsChunked, isAwsChunked } from './aws-chunked.ts';
 import { BoundedBody } from './bounded-body.ts';
 import { formKeys, locationKeys } from './form.ts';
 import { deletedKeys, saysFailed } from './outcome.ts';
-import type { EpochMover, RelayHooks } from './types.ts';
+import type { ChangedObjects, Keeping, RelayHooks } from './types.ts';
 
 /** 1,000 keys of 1,024 bytes, each byte up to six chars of XML, with room for the elements around them */
 const DELETE_LIMIT = 16 * 2 ** 20;
 const ANSWER_LIMIT = 2 ** 20;
 const FORM_LIMIT = 64 * 2 ** 10;
+
+export interface WriteWatchOptions {
+  readonly changed: ChangedObjects;
+  readonly request: Pick<HeaderFacts, 'contentSha256' | 'contentType'>;
+  /** What is kept of the write. */
+  readonly keeping: Keeping | undefined;
+  /** How long the client of an accepted write waits at most for that, ms. It goes on being kept. */
+  readonly patience: number;
+  /** Hears what a person should know: a change that the cache could not follow */
+  readonly onProblem: (message: string) => void;
+}
 
 /**
  * Watches one write and moves the epochs of the objects it changed, or may have changed, after S3's answer and before the
@@ -27,65 +38,74 @@ const FORM_LIMIT = 64 * 2 ** 10;
 export class WriteWatch implements RelayHooks {
   readonly holdsEnd: boolean;
   readonly #write: WriteKind;
-  readonly #epochs: EpochMover;
-  readonly #request: Pick<HeaderFacts, 'contentSha256' | 'contentType'>;
-  readonly #onProblem: (message: string) => void;
+  readonly #options: WriteWatchOptions;
   readonly #requestBody: BoundedBody | undefined;
   readonly #answerBody: BoundedBody | undefined;
-  #decideAtEnd = false;
+  /** Of an answer whose body tells the outcome. */
+  #headers: RawHeaders | undefined;
+  /** Not told how the write ended yet. */
+  #keeping: Keeping | undefined;
 
-  constructor(
-    write: WriteKind,
-    epochs: EpochMover,
-    request: Pick<HeaderFacts, 'contentSha256' | 'contentType'>,
-    /** Hears what a person should know: a change that the cache could not follow */
-    onProblem: (message: string) => void,
-  ) {
+  constructor(write: WriteKind, options: WriteWatchOptions) {
     this.#write = write;
-    this.#epochs = epochs;
-    this.#request = request;
-    this.#onProblem = onProblem;
+    this.#options = options;
+    this.#keeping = options.keeping;
     this.holdsEnd = write.kind === 'by_body' || write.kind === 'delete_objects';
     if (write.kind === 'delete_objects') this.#requestBody = new BoundedBody(DELETE_LIMIT);
     if (write.kind === 'form_post') this.#requestBody = new BoundedBody(FORM_LIMIT);
     if (this.holdsEnd) this.#answerBody = new BoundedBody(write.kind === 'by_body' ? ANSWER_LIMIT : DELETE_LIMIT);
   }
 
-  onRequestBody(chunk: Buffer): void {
+  onRequestBody(chunk: Buffer, resume: () => void): 'hold' | undefined {
     this.#requestBody?.push(chunk);
+    return this.#keeping?.onRequestBody?.(chunk, resume);
+  }
+
+  onRequestEnd(): void {
+    this.#keeping?.onRequestEnd?.();
   }
 
   beforeHeaders(status: number, headers: RawHeaders): Promise<void> | undefined {
     const accepted = (status >= 200 && status < 300) || (status === 303 && this.#write.kind === 'form_post');
     if (status >= 500) return this.onUnknownOutcome();
-    if (!accepted) return undefined;
-    this.#decideAtEnd = this.holdsEnd;
+    if (!accepted) {
+      this.onNotDone();
+      return undefined;
+    }
     switch (this.#write.kind) {
       case 'by_status':
-        return this.#moveOn(this.#write.objects);
+      case 'delete':
+        return this.#done(this.#objects(), headers, undefined);
       case 'form_post':
         return this.#formAccepted(status, headerValue(headers, 'location'));
-      default:
+      case 'by_body':
+      case 'delete_objects':
+        this.#headers = headers;
         return undefined;
     }
   }
 
   onResponseBody(chunk: Buffer): void {
-    if (this.#decideAtEnd) this.#answerBody?.push(chunk);
+    if (this.#headers) this.#answerBody?.push(chunk);
   }
 
   beforeEnd(): Promise<void> | undefined {
-    if (!this.#decideAtEnd) return undefined;
+    const headers = this.#headers;
+    if (!headers) return undefined;
     const answer = this.#answerBody?.whole();
-    if (this.#write.kind === 'by_body') return saysFailed(answer) ? undefined : this.#moveOn(this.#write.objects);
-    return this.#deleted(answer, true);
+    if (this.#write.kind === 'delete_objects') return this.#deleted(answer, true);
+    if (!saysFailed(answer)) return this.#done(this.#objects(), headers, answer);
+    this.onNotDone();
+    return undefined;
   }
 
   onUnknownOutcome(): Promise<void> | undefined {
+    this.onNotDone();
     switch (this.#write.kind) {
       case 'by_status':
       case 'by_body':
-        return this.#moveOn(this.#write.objects);
+      case 'delete':
+        return this.#moveOn(this.#objects());
       case 'delete_objects':
         // A request that can't be read was not sent in full, or S3 can't have read it either.
         return this.#deleted(undefined, false);
@@ -94,12 +114,45 @@ export class WriteWatch implements RelayHooks {
     }
   }
 
+  onNotDone(): void {
+    const keeping = this.#keeping;
+    this.#keeping = undefined;
+    keeping?.abandoned();
+  }
+
+  /** Epochs first: what is kept belongs to the time after the write. */
+  #done(objects: readonly ObjectAddress[], headers: RawHeaders, answer: Buffer | undefined): Promise<void> | undefined {
+    const moving = this.#moveOn(objects, this.#write.kind === 'delete' ? objects : []);
+    const keeping = this.#keeping && this.#keep(this.#keeping.accepted(headers, answer));
+    this.#keeping = undefined;
+    return moving && keeping ? Promise.all([moving, keeping]).then(() => {}) : (moving ?? keeping);
+  }
+
+  #keep(keeping: Promise<void>): Promise<void> {
+    const { patience, onProblem } = this.#options;
+    return new Promise(resolve => {
+      const timer = setTimeout(resolve, patience);
+      keeping
+        .catch(error => onProblem(`An upload could not be kept: ${String(error)}`))
+        .finally(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+    });
+  }
+
+  #objects(): readonly ObjectAddress[] {
+    const write = this.#write;
+    if (write.kind === 'delete') return [write.object];
+    return write.kind === 'by_status' || write.kind === 'by_body' ? write.objects : [];
+  }
+
   #deleted(answer: Buffer | undefined, accepted: boolean): Promise<void> | undefined {
     const sent = this.#requestBody?.whole();
-    const plain = sent && isAwsChunked(this.#request.contentSha256) ? decodeAwsChunked(sent) : sent;
-    const { keys, incomplete } = deletedKeys(plain, answer);
+    const plain = sent && isAwsChunked(this.#options.request.contentSha256) ? decodeAwsChunked(sent) : sent;
+    const { keys, gone, incomplete } = deletedKeys(plain, answer);
     if (incomplete && accepted) this.#cannotFollow('A DeleteObjects request', 'its keys could not be read');
-    return this.#moveOn(this.#addresses(keys));
+    return this.#moveOn(this.#addresses(keys), this.#addresses(gone));
   }
 
   /** S3 goes by the form. Location tells the same and more, since it may be all there is to go by. */
@@ -112,7 +165,7 @@ export class WriteWatch implements RelayHooks {
   }
 
   #formKeys(): string[] {
-    return this.#requestBody ? formKeys(this.#requestBody.start(), this.#request.contentType) : [];
+    return this.#requestBody ? formKeys(this.#requestBody.start(), this.#options.request.contentType) : [];
   }
 
   #addresses(keys: readonly string[]): ObjectAddress[] {
@@ -123,20 +176,28 @@ export class WriteWatch implements RelayHooks {
 
   #cannotFollow(what: string, why: string): void {
     const bucket = this.#write.kind === 'delete_objects' || this.#write.kind === 'form_post' ? this.#write.bucket : '';
-    this.#onProblem(
+    this.#options.onProblem(
       `${what} to bucket ${bucket} was accepted, but ${why}: what it changed is served until its ttl ends.`,
     );
   }
 
-  #moveOn(objects: readonly ObjectAddress[]): Promise<void> | undefined {
+  /** @param gone those of the objects of which nothing needs to be kept */
+  #moveOn(objects: readonly ObjectAddress[], gone: readonly ObjectAddress[] = []): Promise<void> | undefined {
     if (objects.length === 0) return undefined;
-    return moveOn(this.#epochs, objects).catch(error => {
-      this.#onProblem(`The epochs of ${objects.length} written objects could not be moved on: ${String(error)}`);
+    return moveOn(this.#options.changed, objects, gone).catch(error => {
+      this.#options.onProblem(
+        `The epochs of ${objects.length} written objects could not be moved on: ${String(error)}`,
+      );
     });
   }
 }
 
 /** Async, so that what is thrown at once is a rejection, too. */
-async function moveOn(epochs: EpochMover, objects: readonly ObjectAddress[]): Promise<void> {
-  await epochs.moveOn(objects);
+async function moveOn(
+  changed: ChangedObjects,
+  objects: readonly ObjectAddress[],
+  gone: readonly ObjectAddress[],
+): Promise<void> {
+  await changed.moveOn(objects);
+  for (const object of gone) changed.forget(object);
 }

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from 'vitest';
-import type { RelayHooks } from '../../proxy-core/listeners/index.ts';
+import { type RelayHooks, type RelayObserver, relay } from '../../proxy-core/listeners/index.ts';
 import { rawOrigin } from '../upstream/helpers.ts';
 import { RawClient, startProxy } from './helpers.ts';
 
@@ -74,6 +74,7 @@ test('the hooks see both bodies', async () => {
   const { client, host } = await start(socket => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi'), {
     onRequestBody: chunk => {
       bodies.sent += chunk;
+      return undefined;
     },
     onResponseBody: chunk => {
       bodies.got += chunk;
@@ -82,6 +83,60 @@ test('the hooks see both bodies', async () => {
   client.send(PUT(host));
   await client.untilText('hi');
   expect(bodies).toEqual({ sent: 'abc', got: 'hi' });
+});
+
+test('a body that a hook holds waits, and goes on when it is let go', async () => {
+  let arrived = '';
+  let release: () => void = () => {};
+  const held = gate();
+  const { client, host } = await start(
+    (socket, _head, first) => {
+      arrived = first;
+      socket.on('data', chunk => {
+        arrived += chunk;
+        if (arrived.endsWith('end')) socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi');
+      });
+    },
+    {
+      onRequestBody: (chunk, resume) => {
+        if (String(chunk) !== 'a') return undefined;
+        release = resume;
+        void held.wait();
+        return 'hold';
+      },
+    },
+  );
+  client.send(`PUT /k HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 300003\r\n\r\na`);
+  await held.asked;
+  client.send(`${'b'.repeat(299_999)}end`);
+  await aWhile();
+  expect(arrived.length).toBeLessThan(2);
+  release();
+  release();
+  await client.untilText('hi');
+});
+
+test('the end of a body is told once it was whole, and before the answer', async () => {
+  const seen: string[] = [];
+  const hooks: RelayHooks = {
+    onRequestBody: chunk => {
+      seen.push(String(chunk));
+      return undefined;
+    },
+    onRequestEnd: () => void seen.push('end'),
+    beforeHeaders: () => {
+      seen.push('answer');
+      return undefined;
+    },
+  };
+  const { client, host } = await start(socket => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi'), hooks);
+  client.send(`PUT /k HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 0\r\n\r\n`);
+  await client.untilText('hi');
+  client.send(PUT(host));
+  await client.until(({ text }) => text.split('hi').length === 3);
+  client.send(`PUT /k HTTP/1.1\r\nHost: ${host}\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n`);
+  await client.until(({ text }) => text.split('hi').length === 4);
+  expect(seen).toEqual(['end', 'answer', 'abc', 'end', 'answer', 'x', 'end', 'answer']);
 });
 
 test('with holdsEnd the answer is not complete before beforeEnd is through', async () => {
@@ -130,11 +185,13 @@ test('an upstream that dies in its answer is an unknown outcome, too', async () 
 
 test('an upstream that is not reached is no unknown outcome', async () => {
   let unknown = 0;
+  let notDone = 0;
   const hooks: RelayHooks = {
     onUnknownOutcome: () => {
       unknown++;
       return undefined;
     },
+    onNotDone: () => void notDone++,
   };
   const proxy = await startProxy({ origins: ['127.0.0.1:1'], relay: { hooks } });
   open.push(() => proxy.close());
@@ -143,7 +200,30 @@ test('an upstream that is not reached is no unknown outcome', async () => {
     expect(await client.untilText('</Error>')).toMatch(/^HTTP\/1.1 502 .*BadGateway/s);
     client.destroy();
   }
-  expect(unknown).toBe(0);
+  expect({ unknown, notDone }).toEqual({ unknown: 0, notDone: 2 });
+});
+
+test('for a client that left before its request was passed on, nothing is sent', async () => {
+  const seen: string[] = [];
+  const hooks: RelayHooks = { onNotDone: () => void seen.push('not done') };
+  const observer: RelayObserver = { onDone: ({ error }) => void seen.push(error?.code ?? 'done') };
+  const passed = gate();
+  const left = gate();
+  const proxy = await startProxy({
+    handle: async exchange => {
+      exchange.res.once('close', () => void left.wait());
+      await passed.wait();
+      relay(exchange, proxy.upstream, { hooks, observer });
+    },
+  });
+  open.push(() => proxy.close());
+  const client = new RawClient(proxy.port).send(PUT('127.0.0.1:1'));
+  await passed.asked;
+  client.socket.resetAndDestroy();
+  await left.asked;
+  passed.open();
+  await aWhile();
+  expect(seen).toEqual(['not done', 'ClientClosedRequest']);
 });
 
 test('a write whose client leaves before the answer is seen through all the same', async () => {

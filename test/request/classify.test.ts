@@ -5,6 +5,7 @@ import { factsOf } from './helpers.ts';
 
 const parser = new TargetParser();
 const HOST = 's3.us-east-1.amazonaws.com';
+const PRESIGNED = 'X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=a';
 const object = { origin: 'aws', bucket: 'b', key: 'k', storeKey: 'aws\0b\0k' };
 type Headers = Record<string, string | string[]>;
 const kindOf = (method: string, path: string, headers: Headers = {}, host = HOST) =>
@@ -76,13 +77,7 @@ describe('relays, with their reason', () => {
     ['POST', '/b', {}, 'bucket_request'],
     ['POST', '/', {}, 'service_request'],
     ['PUT', '/', {}, 'service_request'],
-    ['PUT', '/b/k?uploadId=u&partNumber=1', {}, 'upload_part'],
-    ['PUT', '/b/k?x-id=UploadPart&partNumber=10000&uploadId=u', {}, 'upload_part'],
-    ['PUT', '/b/k?uploadId=u&partNumber=1', { 'x-amz-copy-source': '/b/s' }, 'upload_part'],
-    ['POST', '/b/k?uploads', {}, 'create_multipart_upload'],
-    ['POST', '/b/k?uploads=&x-id=CreateMultipartUpload', {}, 'create_multipart_upload'],
     ['POST', '/b/k?select&select-type=2', {}, 'select'],
-    ['DELETE', '/b/k?uploadId=u', {}, 'abort_multipart_upload'],
   ])('%s %s %j: %s', (method, path, headers, reason) => {
     expect(kindOf(method, path, headers)).toEqual({ kind: 'relay', reason });
   });
@@ -119,14 +114,67 @@ describe('writes', () => {
     ['POST', '/b/k?restore&versionId=1', {}, 'restore', 'by_status'],
     ['POST', '/b/k?select&new', {}, 'subresource', 'by_status'],
     ['POST', '/b/k', {}, 'post', 'by_status'],
-    ['DELETE', '/b/k', {}, 'delete', 'by_status'],
+    ['PUT', '/b/k?uploadid=u&partNumber=1', {}, 'subresource', 'by_status'],
+    ['POST', '/b/k?Uploads', {}, 'subresource', 'by_status'],
+    ['PUT', '/b/k?x-amz-meta-a=1', {}, 'subresource', 'by_status'],
+    ['PUT', `/b/k?x-amz-copy-source=s&${PRESIGNED}`, {}, 'copy', 'by_body'],
     ['DELETE', '/b/k?versionId=1', {}, 'delete', 'by_status'],
     ['DELETE', '/b/k?tagging', {}, 'subresource', 'by_status'],
     ['DELETE', '/b/k?uploadId=u&versionId=1', {}, 'subresource', 'by_status'],
     ['PATCH', '/b/k', {}, 'patch', 'by_status'],
     ['MOVE', '/b/k', {}, 'write', 'by_status'],
   ])('%s %s %j: %s, %s', (method, path, headers, reason, kind) => {
-    expect(kindOf(method, path, headers)).toEqual({ kind: 'write', reason, write: { kind, objects: [object] } });
+    expect(kindOf(method, path, headers)).toMatchObject({ kind: 'write', reason, write: { kind, objects: [object] } });
+  });
+  it('DELETE of an object, not of a version, removes it', () => {
+    expect(kindOf('DELETE', '/b/k')).toMatchObject({ reason: 'delete', write: { kind: 'delete', object } });
+    expect(kindOf('DELETE', '/b/a+b')).toMatchObject({ reason: 'delete', write: { kind: 'by_status' } });
+  });
+  it.each<[method: string, path: string, reason: string, upload: object, moves: boolean]>([
+    ['PUT', '/b/k', 'put', { step: 'put' }, true],
+    ['PUT', `/b/k?x-amz-meta-a=1&x-amz-checksum-crc32=x&${PRESIGNED}`, 'put', { step: 'put' }, true],
+    ['POST', '/b/k?uploads', 'create_multipart_upload', { step: 'create' }, false],
+    ['POST', '/b/k?uploads=&x-id=CreateMultipartUpload', 'create_multipart_upload', { step: 'create' }, false],
+    ['PUT', '/b/k?uploadId=u%2B&partNumber=1', 'upload_part', { step: 'part', uploadId: 'u+', number: 1 }, false],
+    [
+      'PUT',
+      `/b/k?x-id=UploadPart&partNumber=10000&uploadId=u&${PRESIGNED}`,
+      'upload_part',
+      { step: 'part', uploadId: 'u', number: 10_000 },
+      false,
+    ],
+    [
+      'PUT',
+      `/b/k?uploadId=u&partNumber=1&x-amz-copy-source=s&${PRESIGNED}`,
+      'upload_part_copy',
+      { step: 'discard', uploadId: 'u' },
+      false,
+    ],
+    ['POST', '/b/k?uploadId=u', 'complete_multipart_upload', { step: 'complete', uploadId: 'u' }, true],
+    ['DELETE', '/b/k?uploadId=u', 'abort_multipart_upload', { step: 'discard', uploadId: 'u' }, false],
+  ])('%s %s is a step of an upload', (method, path, reason, upload, moves) => {
+    const objects = moves ? [object] : [];
+    expect(kindOf(method, path)).toMatchObject({
+      kind: 'write',
+      reason,
+      write: { objects },
+      upload: { ...upload, object },
+    });
+  });
+  it('an UploadPartCopy is told by its header', () => {
+    const kind = kindOf('PUT', '/b/k?uploadId=u&partNumber=1', { 'x-amz-copy-source': '/b/s' });
+    expect(kind).toMatchObject({ reason: 'upload_part_copy', write: { kind: 'by_body', objects: [] } });
+  });
+  it.each([
+    ['PUT', '/b/a+b'],
+    ['PUT', '/b/k?partNumber=1'],
+    ['PUT', '/b/k?tagging'],
+    ['PUT', '/b/a+b?uploadId=u&partNumber=1'],
+    ['POST', '/b/k?uploadId=u&uploads'],
+    ['POST', '/b/k?restore'],
+    ['DELETE', '/b/k'],
+  ])('%s %s is no step of an upload', (method, path) => {
+    expect(kindOf(method, path)).toMatchObject({ kind: 'write', upload: undefined });
   });
   it.each(['/b?delete', '/b/?delete=&x-id=DeleteObjects', '/%62?delete'])('POST %s deletes many', path => {
     expect(kindOf('POST', path)).toEqual({
@@ -203,7 +251,9 @@ describe('whatever comes', () => {
     fc.assert(
       fc.property(fc.constantFrom('PUT', 'DELETE', 'PATCH'), query, headers, (method, text, values) => {
         fc.pre(!text.includes('uploadId'));
-        expect(kindOf(method, `/b/k?${text}`, values)).toMatchObject({ kind: 'write', write: { objects: [object] } });
+        const kind = kindOf(method, `/b/k?${text}`, values);
+        const write = kind.kind === 'write' && kind.write.kind === 'delete' ? { object } : { objects: [object] };
+        expect(kind).toMatchObject({ kind: 'write', write });
       }),
     );
   });

@@ -21,7 +21,13 @@ const deleted = (key: string) => `<Deleted><Key>${escapeXml(key)}</Key></Deleted
 describe('the keys of the request', () => {
   it('are moved on before the end, quiet or not', async () => {
     const quiet = await play({ write, request: request('a', 'b'), answer: answer() });
-    expect(quiet).toEqual({ beforeHeaders: [], beforeEnd: ['a', 'b'], problems: [], holdsEnd: true });
+    expect(quiet).toEqual({
+      beforeHeaders: [],
+      beforeEnd: ['a', 'b'],
+      forgotten: ['a', 'b'],
+      problems: [],
+      holdsEnd: true,
+    });
     const loud = await play({ write, request: request('a', 'b'), answer: answer(deleted('a'), deleted('b')) });
     expect(new Set(loud.beforeEnd)).toEqual(new Set(['a', 'b']));
   });
@@ -42,6 +48,13 @@ describe('the keys of the request', () => {
     expect(once.beforeEnd).toEqual(['a']);
     const never = await play({ write, request: request('a', 'a'), answer: answer(error('a'), error('a')) });
     expect(never.beforeEnd).toEqual([]);
+  });
+  it('what is certainly gone need not be kept: no version by its id, no error, and an answer that says so', async () => {
+    const versioned = request('a', 'b', 'c').replace('<Key>a</Key>', '<Key>a</Key><VersionId>1</VersionId>');
+    const some = await play({ write, request: versioned, answer: answer(deleted('a'), error('b', 'InternalError')) });
+    expect(some).toMatchObject({ beforeEnd: ['a', 'b', 'c'], forgotten: ['c'] });
+    expect((await play({ write, request: request('a'), answer: 'x' })).forgotten).toEqual([]);
+    expect((await play({ write, request: request('a'), dies: 'before_headers' })).forgotten).toEqual([]);
   });
   it('with bodies cut at every place', async () => {
     const keys = ['ä&b', '<c>'];

@@ -19,6 +19,7 @@ describe('the key of the form', () => {
     expect(await play({ write, facts, request: form('user/betty.txt'), status })).toEqual({
       beforeHeaders: ['user/betty.txt'],
       beforeEnd: [],
+      forgotten: [],
       problems: [],
       holdsEnd: false,
     });
