@@ -7,6 +7,9 @@ const AHEAD = 1 << 20;
 /** Bytes written after which the other connections have their turn: a socket of this machine would take everything at once. */
 const TURN = 512 << 10;
 
+/** How long a client that is cut off may take for what was written to it before, ms. */
+const LAST = 1000;
+
 /** A piece on its way into the client's connection. */
 interface Sending {
   readonly length: number;
@@ -25,6 +28,7 @@ export class Outlet {
   #expected = -1;
   #head: (() => void) | undefined;
   #onGone: (() => void) | undefined;
+  #isCut = false;
 
   constructor(res: ServerResponse, note: Note) {
     this.#res = res;
@@ -38,7 +42,7 @@ export class Outlet {
   }
 
   get gone(): boolean {
-    return this.#res.destroyed || this.#res.closed;
+    return this.#isCut || this.#res.destroyed || this.#res.closed;
   }
 
   get begun(): boolean {
@@ -133,11 +137,21 @@ export class Outlet {
     sent.release?.();
   }
 
-  /** Destroys the connection, so that the client sees that the answer is not complete. */
+  /**
+   * Ends the connection, so that the client sees that the answer is not complete. Where it knows how long the answer was to be,
+   * it gets what was written before; a length that only the end of the connection tells must not end in order.
+   */
   cut(reason: string): void {
     // A client that has left was not failed.
     if (this.gone) return;
     this.#note.error ??= reason;
-    this.#res.destroy();
+    this.#isCut = true;
+    const { socket } = this.#res;
+    if (this.#expected < 0 || this.#waiting === 0 || !socket) {
+      this.#res.destroy();
+      return;
+    }
+    socket.destroySoon();
+    setTimeout(() => this.#res.destroy(), LAST).unref();
   }
 }

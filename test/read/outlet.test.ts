@@ -217,6 +217,21 @@ describe('what is written to a client', () => {
     expect(line.note.bytesSent).toBe(20 * MIB);
   });
 
+  it('still reaches a client that reads when the answer is cut behind it', async () => {
+    const line = await Line.open();
+    line.begin(64 * MIB);
+    let written = 0;
+    for (let room = line.out.room(); written < 32 * MIB; room = line.out.room()) {
+      if (room && (await Promise.race([room, quiet()])) === 'quiet') break;
+      line.write(MIB);
+      written += MIB;
+    }
+    line.out.cut('no more');
+    await line.reader.until(64 * MIB);
+    expect(line.reader.body.equals(bodyAt(0, written))).toBe(true);
+    await line.expectReleased();
+  });
+
   it('is given back once when the answer is cut before it could go out', async () => {
     const line = await Line.open();
     line.begin(64 * MIB);
