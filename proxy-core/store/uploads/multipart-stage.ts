@@ -58,11 +58,6 @@ export class MultipartStage {
     this.#sweep.stop();
   }
 
-  /** `incomplete_upload_ttl`, ms. Can change while running. */
-  set ttl(ms: number) {
-    this.#sweep.ttl = ms;
-  }
-
   /** S3 has given out an upload id: parts of it are kept from now on. */
   created(address: ObjectAddress, uploadId: string, facts: CreatedUpload): Promise<void> {
     return this.#inTime(this.#folder.make(uploadHash(address, uploadId), address.storeKey, facts));

@@ -22,14 +22,11 @@ const PAUSE = 5;
  */
 export class MultipartSweep {
   readonly #options: MultipartSweepOptions;
-  #ttl: number;
   #timer: NodeJS.Timeout | undefined;
-  #sweeping: Promise<void> | undefined;
   #stopped = true;
 
   constructor(options: MultipartSweepOptions) {
     this.#options = options;
-    this.#ttl = options.ttl;
   }
 
   /** The first look is at once. */
@@ -41,26 +38,6 @@ export class MultipartSweep {
   stop(): void {
     this.#stopped = true;
     clearTimeout(this.#timer);
-  }
-
-  get ttl(): number {
-    return this.#ttl;
-  }
-
-  /** Can change while running. */
-  set ttl(ms: number) {
-    this.#ttl = ms;
-    if (!this.#stopped) this.#next(0);
-  }
-
-  /** Looks through all uploads, once. Never rejects: the next look tries again. */
-  sweep(): Promise<void> {
-    this.#sweeping ??= this.#sweep()
-      .catch(error => this.#options.onFailed(error as Error))
-      .finally(() => {
-        this.#sweeping = undefined;
-      });
-    return this.#sweeping;
   }
 
   async #sweep(): Promise<void> {
@@ -79,19 +56,19 @@ export class MultipartSweep {
   }
 
   async #lookAt(upload: string): Promise<void> {
-    const { folder, now } = this.#options;
+    const { folder, now, ttl } = this.#options;
     const changedAt = await folder.changedAt(upload);
-    if (changedAt === undefined || now() - changedAt <= this.#ttl) return;
+    if (changedAt === undefined || now() - changedAt <= ttl) return;
     const claimed = await folder.claim(upload);
     if (claimed) await folder.remove(claimed);
   }
 
   #next(after: number): void {
-    clearTimeout(this.#timer);
     this.#timer = setTimeout(async () => {
-      await this.sweep();
+      // What fails now is tried again by the next look.
+      await this.#sweep().catch(error => this.#options.onFailed(error as Error));
       const { least, most } = LOOK_EVERY;
-      if (!this.#stopped) this.#next(Math.min(most, Math.max(least, this.#ttl / 4)));
+      if (!this.#stopped) this.#next(Math.min(most, Math.max(least, this.#options.ttl / 4)));
     }, after).unref();
   }
 }
