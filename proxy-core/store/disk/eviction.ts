@@ -1,5 +1,5 @@
 import type { Stats } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Unread, UnreadUpload } from '../uploads/unread.ts';
 import { isMissing } from './disk-error.ts';
 import { allocatedBytes } from './scratch.ts';
@@ -39,6 +39,8 @@ interface Found {
 
 interface Sample {
   readonly files: Found[];
+  /** How many names there are in the folders of these. */
+  readonly names: Map<string, number>;
   /** Uploads that nobody has read in time, of other processes. */
   readonly expired: Upload[];
 }
@@ -66,8 +68,8 @@ export class Eviction {
       await this.#removeUpload(expired);
       return true;
     }
-    const sample: Sample = { files: [], expired: [] };
-    for (let i = 0; i < SAMPLE; i++) await this.#descend(this.#buckets, 0, sample);
+    const sample: Sample = { files: [], names: new Map(), expired: [] };
+    for (let i = 0; i < SAMPLE; i++) await this.#lookSomewhere(sample);
     for (const upload of sample.expired) if (!enough()) await this.#removeUpload(upload);
     const files = sample.files.sort((a, b) => a.usedAt - b.usedAt).slice(0, Math.ceil(sample.files.length / 4));
     for (const { path, bytes } of files) {
@@ -76,6 +78,9 @@ export class Eviction {
       const hash = hashIn(path);
       if (path.endsWith('.head')) unread.remove(hash);
       else unread.shrink(hash, bytes);
+      const left = (sample.names.get(dirname(path)) ?? 0) - 1;
+      sample.names.set(dirname(path), left);
+      if (left === 0) await this.#prune(dirname(path));
     }
     return sample.files.length > 0;
   }
@@ -92,7 +97,7 @@ export class Eviction {
 
   /** Removes all files of an upload, unless somebody has read it since. */
   async #removeUpload({ hash, folder }: Upload): Promise<void> {
-    const { volume, unread, removeFolder } = this.#options;
+    const { volume, unread } = this.#options;
     unread.remove(hash);
     const leaf = join(this.#buckets, folder, hash.slice(0, 2), hash.slice(2, 5));
     const head = `${hash}.head`;
@@ -104,7 +109,7 @@ export class Eviction {
       if (name.endsWith('.d')) await this.#removeTree(join(leaf, name));
       else await this.#remove(join(leaf, name));
     }
-    await removeFolder(leaf).catch(() => {});
+    await this.#prune(leaf);
   }
 
   #expired({ folder, key, at }: Pick<UnreadUpload, 'folder' | 'key' | 'at'>): boolean {
@@ -112,29 +117,27 @@ export class Eviction {
     return now() - at >= putTtl(folder, key);
   }
 
-  async #descend(folder: string, depth: number, sample: Sample): Promise<void> {
-    const { volume, removeFolder } = this.#options;
-    const names = await namesIn(volume, folder);
-    if (names.length === 0 && depth > 0) await removeFolder(folder).catch(() => {});
-    if (depth > 0 && depth < LEAF) {
-      const next = anyOf(names.filter(isFolder));
-      if (next !== undefined) await this.#descend(join(folder, next), depth + 1, sample);
-    } else if (depth === 0) {
-      const bucket = await this.#bucketOf(names);
-      if (bucket !== undefined) await this.#descend(join(folder, bucket), 1, sample);
-    } else await this.#look(folder, names, depth, sample);
+  /** In a random bucket that has something in it: there may be many that hold nothing but settings. */
+  async #lookSomewhere(sample: Sample): Promise<void> {
+    const { volume } = this.#options;
+    const buckets = await namesIn(volume, this.#buckets);
+    for (let i = 0; i < BUCKETS; i++) {
+      const name = anyOf(buckets);
+      if (name === undefined) return;
+      const bucket = join(this.#buckets, name);
+      const names = await namesIn(volume, bucket);
+      if (names.length > 0 && !names.some(isFolder)) continue;
+      return this.#descend(bucket, names, 1, sample);
+    }
   }
 
-  /** A random one that has something in it: there may be many that hold nothing but settings. */
-  async #bucketOf(names: readonly string[]): Promise<string | undefined> {
-    for (let i = 0; i < BUCKETS; i++) {
-      const name = anyOf(names);
-      if (name === undefined) return undefined;
-      const within = await namesIn(this.#options.volume, join(this.#buckets, name));
-      // An empty one goes, when it is descended into.
-      if (within.length === 0 || within.some(isFolder)) return name;
-    }
-    return undefined;
+  async #descend(folder: string, names: readonly string[], depth: number, sample: Sample): Promise<void> {
+    if (names.length === 0) return this.#prune(folder);
+    if (depth >= LEAF) return this.#look(folder, names, depth, sample);
+    const next = anyOf(names.filter(isFolder));
+    if (next === undefined) return;
+    const path = join(folder, next);
+    await this.#descend(path, await namesIn(this.#options.volume, path), depth + 1, sample);
   }
 
   /** The files of some objects and, of a larger object, one of its folders. */
@@ -158,8 +161,9 @@ export class Eviction {
       }
       sample.files.push({ path, bytes: allocatedBytes(stats), usedAt: Math.max(stats.mtimeMs, stats.atimeMs) });
     }
+    sample.names.set(folder, names.length);
     const next = anyOf(folders);
-    if (next !== undefined) await this.#descend(next, depth + 1, sample);
+    if (next !== undefined) await this.#descend(next, await namesIn(volume, next), depth + 1, sample);
   }
 
   async #expiredUpload(head: string, { mtimeMs }: Stats): Promise<Upload | undefined> {
@@ -178,6 +182,17 @@ export class Eviction {
       else await this.#remove(path);
     }
     await removeFolder(folder).catch(() => {});
+  }
+
+  /** Removes a folder if it is empty, and those above it that become so. */
+  async #prune(folder: string): Promise<void> {
+    for (let at = folder; at.length > this.#buckets.length; at = dirname(at)) {
+      const isGone = await this.#options.removeFolder(at).then(
+        () => true,
+        () => false,
+      );
+      if (!isGone) return;
+    }
   }
 
   async #remove(path: string): Promise<void> {
