@@ -190,6 +190,8 @@ const uncached = (global: ObjectSettings): ObjectSettings =>
     ...global,
     get_ttl: 0,
     head_ttl: 0,
+    // No upload goes first on the strength of a ttl that the file may set apart.
+    put_ttl: Number.POSITIVE_INFINITY,
     read_cache_enabled: false,
     write_cache_enabled: false,
     ram_cache_eligible: false,

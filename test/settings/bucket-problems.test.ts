@@ -47,6 +47,7 @@ describe('a file that cannot be used', () => {
     expect(settings.resolve('data', 'a')).toMatchObject({
       get_ttl: 0,
       head_ttl: 0,
+      put_ttl: Number.POSITIVE_INFINITY,
       read_cache_enabled: false,
       write_cache_enabled: false,
     });
