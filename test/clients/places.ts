@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe } from 'vitest';
@@ -37,10 +37,14 @@ export interface Place {
   readonly proxyUrl: string | undefined;
   /** Empties the origin's count, runs `act`, and answers how many bodies of objects the origin sent meanwhile. */
   bodies(act: () => Promise<unknown>): Promise<number>;
+  /** The same, in bytes. */
+  bytes(act: () => Promise<unknown>): Promise<number>;
+  /** Another Cistern process, with the same settings, on the same cache directory; stopped at the end. */
+  another(): Promise<RunningCistern>;
 }
 
 export const BUCKET = 'client-data';
-const NAME = 's3.cistern.test';
+export const NAME = 's3.cistern.test';
 
 /** The tests of `define` once for each way, each with an origin, and where the way has one a Cistern process, of its own. */
 export function describeWays(ways: readonly Way[], define: (place: Place) => void): void {
@@ -48,17 +52,26 @@ export function describeWays(ways: readonly Way[], define: (place: Place) => voi
     let origin: TestOrigin;
     let cistern: RunningCistern | undefined;
     let folder: string;
+    const others: RunningCistern[] = [];
     beforeAll(async () => {
       folder = await mkdtemp(join(tmpdir(), 'cistern-client-'));
       origin = await startOrigin({ buckets: [BUCKET], principals: [ALICE] });
       if (way.reach !== 'directly') cistern = await startCistern(folder, settingsFor(origin, way));
     });
     afterAll(async () => {
-      const code = await cistern?.stop();
+      const codes = await Promise.all([cistern, ...others].map(running => running?.stop()));
       await origin.stop();
       await rm(folder, { recursive: true, force: true });
-      if (code !== undefined && code !== 0) throw new Error(`cistern serve ended with ${code} after SIGTERM`);
+      for (const code of codes)
+        if (code !== undefined && code !== 0) throw new Error(`cistern serve ended with ${code} after SIGTERM`);
     });
+    const contentSent = async (act: () => Promise<unknown>) => {
+      origin.reset();
+      await act();
+      return origin.requests.filter(
+        ({ method, status, key }) => method === 'GET' && key !== '' && (status === 200 || status === 206),
+      );
+    };
     define({
       way,
       get origin() {
@@ -77,12 +90,18 @@ export function describeWays(ways: readonly Way[], define: (place: Place) => voi
         const none = { NO_PROXY: '', no_proxy: '' };
         return cistern ? { ...none, HTTP_PROXY: cistern.url, http_proxy: cistern.url } : none;
       },
-      async bodies(act) {
-        origin.reset();
-        await act();
-        const content = ({ method, status, key }: (typeof origin.requests)[number]) =>
-          method === 'GET' && key !== '' && (status === 200 || status === 206);
-        return origin.requests.filter(content).length;
+      bodies: async act => (await contentSent(act)).length,
+      bytes: async act => (await contentSent(act)).reduce((sum, { bytesSent }) => sum + bytesSent, 0),
+      async another() {
+        const own = join(folder, `another-${others.length + 1}`);
+        await mkdir(own);
+        const settings = settingsFor(origin, way);
+        const running = await startCistern(own, {
+          ...settings,
+          cache: { ...settings.cache, cache_dir: join(folder, 'cache') },
+        });
+        others.push(running);
+        return running;
       },
     });
   });
