@@ -1,0 +1,124 @@
+import type { StoreOptions } from '../options.ts';
+import { CacheFolder } from './cache-folder.ts';
+import { Capacity } from './capacity.ts';
+import { Instance } from './instance.ts';
+import { OpenFiles } from './open-files.ts';
+import { type FileModes, Scratch } from './scratch.ts';
+import { Trouble } from './trouble.ts';
+import { Volume } from './volume.ts';
+
+/** How long the start waits for the first heartbeat, ms. */
+const BEAT_PATIENCE = 500;
+/** Between two looks for files to be closed or removed, ms. */
+const PURGE_EVERY = 5000;
+
+/** The cache folder and its volume, this process on it, and the room there is: from `open` to `close`. */
+export class Disk {
+  readonly volume: Volume;
+  readonly capacity: Capacity;
+  readonly scratch: Scratch;
+  readonly files: OpenFiles;
+  readonly trouble: Trouble;
+  readonly #folder: CacheFolder;
+  readonly #instance: Instance;
+  #clock: NodeJS.Timeout | undefined;
+
+  constructor(options: StoreOptions) {
+    const { cacheDir } = options;
+    const modes: FileModes = options.shared ? { file: 0o660, folder: 0o2770 } : { file: 0o600, folder: 0o700 };
+    this.#folder = new CacheFolder({
+      cacheDir,
+      modes,
+      deadline: options.diskTimeout,
+      onProblem: message => options.onProblem('cache_folder', message),
+      onUsable: () => void this.#instance.beat(),
+    });
+    this.volume = new Volume({
+      deadline: options.diskTimeout,
+      gate: this.#folder,
+      onState: reason => options.onProblem('volume', reason),
+    });
+    this.trouble = new Trouble(options);
+    this.files = new OpenFiles(this.volume);
+    this.capacity = new Capacity({
+      volume: this.volume,
+      cacheDir,
+      maxBytes: options.maxDiskBytes,
+      minFree: options.minFreeSpace,
+      uploadPercent: options.uploadPercent,
+      putTtl: options.putTtl,
+      patience: options.diskTimeout,
+      now: () => this.now(),
+      remove: path => {
+        // A file that is open keeps its space.
+        this.files.forget(path);
+        return this.scratch.remove(path);
+      },
+      removeFolder: path => this.scratch.removeFolder(path),
+      onProblem: message => options.onProblem('capacity', message),
+    });
+    this.#instance = new Instance({
+      volume: this.volume,
+      cacheDir,
+      modes,
+      facts: () => ({ bytes: this.capacity.bytes }),
+      onBeat: error => this.trouble.beat(error),
+    });
+    this.scratch = new Scratch({
+      volume: this.volume,
+      cacheDir,
+      instance: this.#instance.id,
+      modes,
+      onBytes: (bytes, path) => this.capacity.add(bytes, path),
+    });
+  }
+
+  /**
+   * Looks at the volume and shows this process on it, for a second or little more. A volume that can't be used now is a
+   * problem, not the end; rejects where the folder can never be used.
+   */
+  async open(): Promise<void> {
+    await this.#folder.open();
+    await Promise.race([this.#instance.start(), new Promise(resolve => setTimeout(resolve, BEAT_PATIENCE).unref())]);
+    this.capacity.start();
+    this.#clock = setInterval(() => {
+      this.files.purge();
+      this.scratch.purge();
+    }, PURGE_EVERY).unref();
+  }
+
+  /** Whether the cache folder is there now, so that a file that is not in it does not exist. */
+  isThere(): Promise<boolean> {
+    return this.#folder.isThere();
+  }
+
+  /** Now on the volume's clock, ms. */
+  now(): number {
+    return Date.now() + this.#instance.clockOffset;
+  }
+
+  /** No other process uses the volume. */
+  get alone(): boolean {
+    return this.#instance.alone;
+  }
+
+  /** Something new is worth a try: the volume answers and there is room. */
+  get takes(): boolean {
+    return this.volume.available && !this.trouble.readOnly && !this.capacity.full;
+  }
+
+  /** Returns false when a thread is stuck on the volume, so that the process can't end in the ordinary way. */
+  async close(): Promise<boolean> {
+    clearInterval(this.#clock);
+    this.capacity.stop();
+    this.files.close();
+    await this.#instance.stop();
+    const done = await Promise.all([this.volume.drained(), this.#folder.drained()]);
+    const { closed } = this.#folder;
+    // What is not done by now is not done any more: from here on the folder may be another's.
+    this.#folder.stop();
+    const clean = !done.includes(false) && (await this.volume.drained());
+    if (clean && !closed) this.scratch.clear();
+    return clean;
+  }
+}

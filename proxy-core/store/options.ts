@@ -1,0 +1,36 @@
+import type { FreeSpaceFloor } from './disk/free-space.ts';
+
+export interface StoreOptions {
+  readonly cacheDir: string;
+  readonly maxDiskBytes: number;
+  readonly minFreeSpace: FreeSpaceFloor;
+  /** Share of the disk cache, in percent, of uploads that nobody has read, or that still run. */
+  readonly uploadPercent: number;
+  /** How long parts stay of a multipart upload that is neither completed nor aborted, ms. */
+  readonly incompleteUploadTtl: number;
+  /** How long an upload may wait for its first reader, ms; by folder of the bucket and key. */
+  readonly putTtl: (folder: string, key: string) => number;
+  readonly ramEnabled: boolean;
+  readonly maxRamBytes: number;
+  readonly maxHeads: number;
+  readonly algorithm: 'tinylfu' | 'lru' | 's3fifo';
+  /** Bytes that in-flight reads and fills may hold. */
+  readonly memoryBudget: number;
+  /** Held bytes between two gaps that are rather fetched again than asked for around. */
+  readonly mergeGap: number;
+  /** Deadline of a disk operation, ms. */
+  readonly diskTimeout: number;
+  readonly shared: boolean;
+  readonly onProblem: (key: string, message: string | undefined) => void;
+  /** Something that happened and is over. */
+  readonly onEvent: (key: string, message: string) => void;
+  readonly counters: StoreCounters;
+}
+
+/** The integers the store bumps. */
+export interface StoreCounters {
+  disk_errors: number;
+  disk_corrupt: number;
+  disk_skipped: number;
+  epochs_moved: number;
+}
