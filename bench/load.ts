@@ -1,5 +1,5 @@
 import { connect, type Socket } from 'node:net';
-import { type Ask, Content, lengthOf } from './objects.ts';
+import { type Ask, Content, lengthOf, sizeOf } from './objects.ts';
 import { Pace } from './shape.ts';
 
 export interface LoadPlan {
@@ -20,9 +20,9 @@ export interface LoadResult {
   readonly seconds: number;
   /** Whole answers. */
   readonly requests: number;
-  /** Of bodies, those still running at the end included. */
+  /** Of bodies, those still running at the end included; of uploads those that were answered. */
   readonly bytes: number;
-  /** Of requests. */
+  /** Of requests, but for what is uploaded. */
   readonly bytesSent: number;
   /** ms from the request to the first and the last byte of its answer's body, of those that have come. */
   readonly firstByte: Percentiles | undefined;
@@ -126,6 +126,15 @@ class Load {
     if (this.#plan.check) lane.content = new Content(lane.ask.path);
     this.#bytesSent += request.length;
     lane.socket.write(request, 'latin1');
+    if (lane.ask.put) this.#upload(lane.socket, new Content(lane.ask.path).pieces(0, sizeOf(lane.ask.path)! - 1));
+  }
+
+  #upload(socket: Socket, body: Iterator<Buffer>): void {
+    for (let next = body.next(); !next.done && !this.#over; next = body.next()) {
+      if (socket.write(next.value)) continue;
+      socket.once('drain', () => this.#upload(socket, body));
+      return;
+    }
   }
 
   #take(lane: Lane, data: Buffer): void {
@@ -172,6 +181,7 @@ class Load {
     if (lane.left < 0) {
       this.#fail(new Error(`more came of ${lane.ask.path} than was promised`));
     } else if (lane.left === 0) {
+      if (lane.ask.put) this.#bytes += sizeOf(lane.ask.path)!;
       this.#wholes.push(performance.now() - lane.askedAt);
       this.#ask(lane);
     }
@@ -233,9 +243,14 @@ interface Lane {
   done: boolean;
 }
 
-function requestOf({ path, range }: Ask, host: string): string {
-  const rangeLine = range ? `Range: bytes=${range[0]}-${range[1]}\r\n` : '';
-  return `GET http://${host}${path} HTTP/1.1\r\nHost: ${host}\r\nUser-Agent: cistern-bench\r\n${rangeLine}\r\n`;
+function requestOf({ path, range, put }: Ask, host: string): string {
+  const lines = put
+    ? `Content-Type: binary/octet-stream\r\nContent-Length: ${sizeOf(path)}\r\n`
+    : range
+      ? `Range: bytes=${range[0]}-${range[1]}\r\n`
+      : '';
+  const method = put ? 'PUT' : 'GET';
+  return `${method} http://${host}${path} HTTP/1.1\r\nHost: ${host}\r\nUser-Agent: cistern-bench\r\n${lines}\r\n`;
 }
 
 function percentiles(times: number[]): Percentiles | undefined {

@@ -4,6 +4,8 @@ import { createHash } from 'node:crypto';
 export interface Ask {
   readonly path: string;
   readonly range?: readonly [first: number, last: number];
+  /** The object is uploaded rather than read. */
+  readonly put?: true;
 }
 
 /** That many objects of a size. Those of another id are others. */
@@ -19,8 +21,14 @@ export function sizeOf(path: string): number | undefined {
   return match ? Number(match[1]) * UNITS[match[2]!]! : undefined;
 }
 
-/** How many bytes an ask gets. */
-export function lengthOf({ path, range }: Ask): number {
+/** The same objects, to be uploaded. */
+export function uploads(asks: readonly Ask[]): Ask[] {
+  return asks.map(({ path }) => ({ path, put: true }));
+}
+
+/** How many bytes of a body an ask is answered with. */
+export function lengthOf({ path, range, put }: Ask): number {
+  if (put) return 0;
   return range ? range[1] - range[0] + 1 : sizeOf(path)!;
 }
 

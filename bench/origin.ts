@@ -20,8 +20,9 @@ const SHAPED_PIECE = 2 ** 16;
 const SHORTEST_WAIT_MS = 1;
 
 /**
- * An origin with the shape of S3: GET and HEAD of the objects of objects.ts, single ranges, If-Match and If-None-Match,
- * no signatures; near, or as far away as a {@link Shape} says. It runs in a process of its own (helper.ts).
+ * An origin with the shape of S3: GET, HEAD and PUT of the objects of objects.ts, which are always there and which only their
+ * own bytes can be uploaded to; single ranges, If-Match and If-None-Match, no signatures; near, or as far away as a
+ * {@link Shape} says. It runs in a process of its own (helper.ts).
  */
 let [requests, bytes] = [0, 0];
 let shape: Shape = {};
@@ -43,11 +44,16 @@ export async function answer(question: OriginQuestion): Promise<OriginState> {
   return { port: (server.address() as AddressInfo).port, requests, bytes };
 }
 
-function respond({ url = '', method, headers, socket }: IncomingMessage, res: ServerResponse): void {
+function respond(req: IncomingMessage, res: ServerResponse): void {
+  const { url = '', method, headers, socket } = req;
   const path = url.replace(/^http:\/\/[^/]+/, '');
   const size = sizeOf(path);
   if (size === undefined) return void res.writeHead(404).end('<Error><Code>NoSuchKey</Code></Error>');
   const etag = etagOf(path);
+  if (method === 'PUT') {
+    take(req, res, path, size);
+    return;
+  }
   res.setHeaders(
     new Map([
       ['ETag', etag],
@@ -70,6 +76,25 @@ function respond({ url = '', method, headers, socket }: IncomingMessage, res: Se
   if (method === 'HEAD') return void res.end();
   const paces = pacesOf(socket);
   send(res, new Content(path).pieces(first, last, paces.length > 0 ? SHAPED_PIECE : undefined), paces);
+}
+
+function take(req: IncomingMessage, res: ServerResponse, path: string, size: number): void {
+  const content = new Content(path);
+  const paces = pacesOf(req.socket);
+  let at = 0;
+  let same = true;
+  req.on('data', (piece: Buffer) => {
+    same &&= content.matches(at, piece);
+    at += piece.length;
+    const wait = waitFor(piece.length, paces);
+    if (wait < SHORTEST_WAIT_MS) return;
+    req.pause();
+    setTimeout(() => req.resume(), wait);
+  });
+  req.on('end', () => {
+    const headers = { ETag: etagOf(path), Server: 'AmazonS3', 'x-amz-request-id': 'BENCH', 'Content-Length': 0 };
+    res.writeHead(same && at === size ? 200 : 400, headers).end();
+  });
 }
 
 function pacesOf(socket: Socket): Pace[] {

@@ -6,6 +6,7 @@ import { firstByte } from './first-byte.ts';
 import { herd } from './herd.ts';
 import { huge } from './huge.ts';
 import { parallel } from './parallel.ts';
+import { put } from './put.ts';
 import { slowReaders } from './slow-readers.ts';
 import { start } from './start.ts';
 import type { Scenario } from './types.ts';
@@ -39,6 +40,41 @@ export const SCENARIOS: readonly Scenario[] = [
       { id: 'cold-small-16', title: 'cold 1 KiB, 16 connections', connections: 16, shape: {} },
       { id: 'cold-small-far', title: 'cold 1 KiB, 16 connections, 40 ms', connections: 16, shape: { latencyMs: 40 } },
     ]),
+  ),
+  beside(
+    'put',
+    put([
+      { id: 'put-64m', title: 'PUT 64 MiB', size: '64m', count: 12, connections: 1, shape: {}, per: 'byte' },
+      {
+        id: 'put-64m-far',
+        title: 'PUT 64 MiB, 40 ms, 50 MB/s',
+        size: '64m',
+        count: 4,
+        connections: 1,
+        shape: FAR,
+        per: 'byte',
+      },
+      {
+        id: 'put-1k',
+        title: '1,000 PUTs of 1 KiB, 16 at a time',
+        size: '1k',
+        count: 1_000,
+        connections: 16,
+        shape: {},
+        per: 'request',
+      },
+      {
+        id: 'put-1k-far',
+        title: '1,000 PUTs of 1 KiB, 16 at a time, 40 ms',
+        size: '1k',
+        count: 1_000,
+        connections: 16,
+        shape: { latencyMs: 40 },
+        per: 'request',
+      },
+    ]),
+    // What is read back must not be taken for what an upload takes.
+    LITTLE_RAM,
   ),
   beside('wan', wan({ size: '64m', title: '64 MiB, 40 ms, 20 MB/s', shape: FAR_AND_SLOW, rounds: 3 })),
   beside('herd', herd({ clients: 100, size: '64m', title: '64 MiB, 40 ms, 50 MB/s', shape: FAR })),

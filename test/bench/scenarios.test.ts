@@ -10,6 +10,7 @@ import { herd } from '../../bench/scenarios/herd.ts';
 import { huge } from '../../bench/scenarios/huge.ts';
 import { SCENARIOS, type Scenario } from '../../bench/scenarios/index.ts';
 import { parallel } from '../../bench/scenarios/parallel.ts';
+import { put } from '../../bench/scenarios/put.ts';
 import { slowReaders } from '../../bench/scenarios/slow-readers.ts';
 import { wan } from '../../bench/scenarios/wan.ts';
 import { Stage } from '../../bench/stage.ts';
@@ -41,6 +42,22 @@ function expectRatios({ gigabytes_per_second: is, direct_gigabytes_per_second: w
   expect(is).toBeGreaterThan(0);
   expect(times_direct).toBeCloseTo(is! / was!, 10);
 }
+
+test('uploads are measured beside direct, and what the origin sends when they are read', async () => {
+  const { big, small } = await play(
+    put([
+      { id: 'big', title: '4 MiB', size: '4m', count: 2, connections: 1, shape: FAR, per: 'byte' },
+      { id: 'small', title: '1 KiB', size: '1k', count: 20, connections: 4, shape: {}, per: 'request' },
+    ]),
+  );
+  expectRatios(big!);
+  expect(big!.direct_gigabytes_per_second).toBeLessThan(0.009);
+  expect(small!.times_direct).toBeCloseTo(small!.requests_per_second! / small!.direct_requests_per_second!, 10);
+  // A byte of each, by which its first reader asks.
+  expect([big!.origin_requests, small!.origin_requests]).toEqual([2, 20]);
+  expect(big!.origin_bodies).toBeCloseTo(2 / (4 * 2 ** 20), 10);
+  expect(small!.origin_bodies).toBeCloseTo(20 / 1024, 10);
+}, 60_000);
 
 test('parallel fill is measured beside direct and beside one connection, from cold each time', async () => {
   const what = { id: 'p', title: '16 MiB', size: '16m', shape: FAR, rounds: 1, minObjectSize: '16MiB' };
