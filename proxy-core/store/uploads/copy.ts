@@ -21,7 +21,7 @@ export interface CopyingOptions extends CopyOptions {
 }
 
 /** Pieces that may wait for the disk before the sender is asked to pause, and how many when memory is short. */
-const QUEUE = 24;
+const QUEUE = 64;
 const QUEUE_TIGHT = 2;
 /** How long the disk may hold up the sender: so many ms, and this share of the time the upload takes in all. */
 const PATIENCE = { ms: 250, share: 0.1 };
