@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { NotAsked, Volume } from '../../proxy-core/store/disk/volume.ts';
 import type { Store } from '../../proxy-core/store/index.ts';
-import { system } from './harm.ts';
+import { harm, system } from './harm.ts';
 import { address, extentsIn, filesIn, halfWrittenIn, noise, openStore, tempFolder, until } from './helpers.ts';
 import {
   CREATED,
@@ -199,6 +199,17 @@ describe('a disk', () => {
     await putPart(store, OBJECT, ID, parts[1]!);
     await complete(store, OBJECT, ID, parts);
     expect((await give(store, OBJECT))?.equals(whole(parts))).toBe(true);
+  });
+
+  it('that can’t be written from the start is not asked to keep parts', async () => {
+    const folder = tempFolder();
+    const first = await openStore(folder);
+    await first.close();
+    harm(['writeFile'], () => system('EROFS'));
+    const { store, counters } = await openStore(folder);
+    await store.multipart.created(OBJECT, ID, CREATED);
+    expect(stagedIn(folder)).toEqual([]);
+    expect(counters.disk_errors).toBe(0);
   });
 
   it('that refuses a file its place costs that file', async () => {

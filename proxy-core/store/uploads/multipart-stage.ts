@@ -24,6 +24,8 @@ export interface MultipartStageOptions {
   readonly now: () => number;
   /** Told the growth of the cache in allocated bytes, and where. */
   readonly onBytes: (bytes: number, path: string) => void;
+  /** Whether the disk takes anything now. */
+  readonly takes: () => boolean;
   /** An upload that can't be kept, because parts of it never were. */
   readonly onIncomplete: () => void;
   readonly onFailed: (error: Error) => void;
@@ -60,6 +62,7 @@ export class MultipartStage {
 
   /** S3 has given out an upload id: parts of it are kept from now on. */
   created(address: ObjectAddress, uploadId: string, facts: CreatedUpload): Promise<void> {
+    if (!this.#options.takes()) return Promise.resolve();
     return this.#inTime(this.#folder.make(uploadHash(address, uploadId), address.storeKey, facts));
   }
 

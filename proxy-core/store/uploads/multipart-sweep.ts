@@ -1,4 +1,4 @@
-import { DiskUnavailable } from '../disk/volume.ts';
+import { DiskUnavailable, NotAsked } from '../disk/volume.ts';
 import type { MultipartFolder } from './multipart-folder.ts';
 
 export interface MultipartSweepOptions {
@@ -65,8 +65,10 @@ export class MultipartSweep {
 
   #next(after: number): void {
     this.#timer = setTimeout(async () => {
-      // What fails now is tried again by the next look.
-      await this.#sweep().catch(error => this.#options.onFailed(error as Error));
+      // What fails now is tried again by the next look; where the disk was not even asked, that is shown already.
+      await this.#sweep().catch(error => {
+        if (!(error instanceof NotAsked)) this.#options.onFailed(error as Error);
+      });
       const { least, most } = LOOK_EVERY;
       if (!this.#stopped) this.#next(Math.min(most, Math.max(least, this.#options.ttl / 4)));
     }, after).unref();

@@ -50,6 +50,7 @@ export class Uploads implements UploadStore {
       ttl: store.incompleteUploadTtl,
       now: () => disk.now(),
       onBytes: (bytes, path) => capacity.add(bytes, path),
+      takes: () => disk.takes,
       onIncomplete: () =>
         this.#notKept('upload_parts', 'a multipart upload was not kept: not every part of it had been'),
       onFailed,
