@@ -1,12 +1,12 @@
 import { LRUCache } from 'lru-cache';
 import type { ObjectAddress } from '../request/index.ts';
 import { DirtyEpochs } from './dirty-epochs.ts';
-import { codeOf, isMissing } from './disk/disk-error.ts';
-import { decodeHead, decodePart, encodeHead, encodePart, encodeStamp, type HeadFile } from './disk/head-file.ts';
+import { decodeHead, decodePart, encodePart } from './disk/head-file.ts';
 import type { Scratch } from './disk/scratch.ts';
 import { LOOK_EVERY, ObjectEntry } from './entry.ts';
 import type { Extents } from './extents.ts';
-import type { Head, Part, Stamp } from './head.ts';
+import type { Head, Part } from './head.ts';
+import { ObjectFiles } from './object-files.ts';
 import { PartsTables } from './uploads/parts-tables.ts';
 
 const EPOCH = /^[0-9a-f]{32}$/;
@@ -39,12 +39,14 @@ export class Catalog {
   });
   readonly #looking = new Map<string, Promise<ObjectEntry>>();
   readonly #dirty: DirtyEpochs;
+  readonly #files: ObjectFiles;
   /** Parts of objects that came by multipart upload. */
   readonly tables: PartsTables;
 
   constructor(options: CatalogOptions) {
     this.#options = options;
     this.#dirty = new DirtyEpochs(options);
+    this.#files = new ObjectFiles(options);
     this.tables = new PartsTables(options);
     this.#entries = new LRUCache({
       max: options.maxEntries,
@@ -56,12 +58,16 @@ export class Catalog {
     });
   }
 
-  /** What is in memory, if it was looked at recently enough to be used without the disk. */
+  /**
+   * What is in memory, if it was looked at recently enough to be used without the disk. What S3 has to be asked about anyway is
+   * looked at anew: another process may have it from an upload just now.
+   */
   recent(address: ObjectAddress): ObjectEntry | undefined {
     const entry = this.#entries.get(address.storeKey);
     if (!entry) return undefined;
-    if (this.#options.alone() ? entry.lookedAt > 0 : performance.now() - entry.lookedAt < LOOK_EVERY) return entry;
-    return undefined;
+    if (this.#options.alone()) return entry.lookedAt > 0 ? entry : undefined;
+    const current = entry.head && entry.headEpoch === entry.epoch;
+    return current && performance.now() - entry.lookedAt < LOOK_EVERY ? entry : undefined;
   }
 
   /** The entry after a look at the volume. When the volume can't be read, what is in memory, which then is no fresher than that. */
@@ -111,7 +117,8 @@ export class Catalog {
    * version is there as one of an older epoch, which is never fresh.)
    */
   async publish(entry: ObjectEntry, head: Head, validatedAt: number, epoch: string, body?: Buffer): Promise<void> {
-    await this.#publish(entry, head, { validatedAt, epoch }, body, async () => (await this.#epochOf(entry)) === epoch);
+    const mayReplace = async () => !(await this.#files.overtaken(entry, epoch));
+    await this.#written(entry, this.#files.write(entry, head, { validatedAt, epoch }, body, mayReplace));
   }
 
   /**
@@ -121,10 +128,11 @@ export class Catalog {
    * of the file, or undefined where there is such a head of another process.
    */
   async publishWritten(entry: ObjectEntry, head: Head, body?: Buffer): Promise<number | undefined> {
-    return this.#publish(entry, head, { validatedAt: 0, epoch: '' }, body, async () => {
-      const [epoch, found] = await Promise.all([this.#epochOf(entry), this.#headOf(entry)]);
+    const mayReplace = async () => {
+      const [epoch, found] = await Promise.all([this.#files.epoch(entry), this.#files.decoded(entry)]);
       return found === undefined || found.head.written !== undefined || found.stamp.epoch !== epoch;
-    });
+    };
+    return this.#written(entry, this.#files.write(entry, head, { validatedAt: 0, epoch: '' }, body, mayReplace));
   }
 
   /** S3 vouched for the head again. On disk the stamp is overwritten at most once a second, and only where a ttl makes use of it. */
@@ -136,11 +144,9 @@ export class Catalog {
     const now = performance.now();
     if (!entry.head || ttl <= 0 || now - entry.stampedAt < LOOK_EVERY) return;
     entry.stampedAt = now;
-    void this.#options.scratch
-      .overwrite(entry.paths.head, Buffer.from(encodeStamp({ validatedAt, epoch }, entry.head.version), 'latin1'))
-      .catch(() => {
-        entry.stampedAt = Number.NEGATIVE_INFINITY;
-      });
+    void this.#files.stamp(entry, entry.head, { validatedAt, epoch }).catch(() => {
+      entry.stampedAt = Number.NEGATIVE_INFINITY;
+    });
   }
 
   /** S3 has contradicted the head: it is a candidate to ask about, whatever its stamp says. */
@@ -150,31 +156,29 @@ export class Catalog {
     entry.revision++;
     if (!head || headEpoch === '!') return;
     // On the volume, too: another process, or the next look of this one, would take the head for fresh again.
-    const stale = encodeStamp({ validatedAt: 0, epoch: headEpoch }, head.version);
-    void this.#options.scratch.overwrite(entry.paths.head, Buffer.from(stale, 'latin1')).catch(() => {});
+    void this.#files.stamp(entry, head, { validatedAt: 0, epoch: headEpoch }).catch(() => {});
   }
 
-  /** S3 says the object is gone: its head goes, and its bytes. */
+  /** S3 says the object is gone: its head goes, and its bytes; not what another process has written since. */
   async drop(entry: ObjectEntry): Promise<void> {
-    const head = entry.head;
+    const { head, epoch } = entry;
     if (head?.written !== undefined) this.#options.onRead(entry);
     entry.setHead(undefined, 0, '', false);
     if (!head) return;
-    await this.#options.scratch.remove(entry.paths.head).catch(() => {});
-    await this.#options.extents.removeAll(entry, head);
+    await this.#files.remove(entry, epoch).catch(error => this.#options.onUnread(error));
+    if (entry.head?.version !== head.version) await this.#options.extents.removeAll(entry, head);
   }
 
   /** The object was deleted by a write that gave it this epoch: what was kept goes, unless it was written or read again since. */
   async dropDeleted(entry: ObjectEntry, epoch: string): Promise<void> {
     await this.look(entry.address);
-    const overtaken = async () => !this.#options.alone() && (await this.#epochOf(entry)) !== epoch;
-    if (!entry.head || (await overtaken())) return;
+    if (!entry.head || (await this.#files.overtaken(entry, epoch))) return;
     if (entry.epoch === epoch && entry.headEpoch !== epoch) await this.drop(entry);
   }
 
   /** The head file's body, which follows its JSON line, or undefined. */
   async inlineBody(entry: ObjectEntry): Promise<Buffer | undefined> {
-    return entry.head ? this.#oldBody(entry, entry.head) : undefined;
+    return entry.head ? this.#files.body(entry, entry.head) : undefined;
   }
 
   async part(entry: ObjectEntry, number: number): Promise<Part | undefined> {
@@ -183,7 +187,7 @@ export class Catalog {
     const known = entry.parts.get(number);
     if (known) return known;
     const path = entry.paths.part(head.version, head.length, number);
-    const file = await this.#readOr(path);
+    const file = await this.#files.readOr(path);
     if (!file) return this.tables.part(entry, head, number);
     const part = safely(() => decodePart(entry.address.storeKey, head.version, number, file));
     if (!part) {
@@ -220,47 +224,18 @@ export class Catalog {
     return entry;
   }
 
-  /** Size of the file; undefined where it is no longer the entry's version, or another process has been there. */
-  async #publish(
-    entry: ObjectEntry,
-    head: Head,
-    stamp: Stamp,
-    body: Buffer | undefined,
-    mayReplace: () => Promise<boolean>,
-  ): Promise<number | undefined> {
-    if (entry.head?.version !== head.version) return undefined;
-    const kept = body ?? (entry.inline ? await this.#oldBody(entry, head) : undefined);
-    const line = encodeHead(entry.address.storeKey, head, stamp);
-    const file = kept ? Buffer.concat([line, kept]) : line;
-    const { scratch, alone } = this.#options;
-    const guard = alone() ? undefined : mayReplace;
-    if (!(await scratch.publish(entry.paths.head, entry.paths.leaf, file, guard))) {
-      // What is in memory has been overtaken: the next reader looks at the volume.
-      entry.lookedAt = Number.NEGATIVE_INFINITY;
-      return undefined;
-    }
-    if (entry.head?.version === head.version && kept) {
-      entry.inline = true;
-      // Ranges of it that were read before.
-      this.#options.extents.removeKnown(entry);
-    }
-    return file.length;
-  }
-
-  async #epochOf(entry: ObjectEntry): Promise<string> {
-    return (await this.#read(entry.paths.epoch))?.toString('latin1') ?? '';
-  }
-
-  async #headOf(entry: ObjectEntry): Promise<HeadFile | undefined> {
-    const file = await this.#read(entry.paths.head);
-    return file && safely(() => decodeHead(entry.address.storeKey, file));
+  async #written(entry: ObjectEntry, writing: Promise<number | undefined>): Promise<number | undefined> {
+    const size = await writing;
+    // The body may be in the head file: then ranges of it that were read before go.
+    if (size !== undefined && entry.inline) this.#options.extents.removeKnown(entry);
+    return size;
   }
 
   async #look(entry: ObjectEntry): Promise<ObjectEntry> {
     const began = performance.now();
     const { revision } = entry;
     try {
-      const [epoch, file] = await Promise.all([this.#epochOf(entry), this.#read(entry.paths.head)]);
+      const [epoch, file] = await Promise.all([this.#files.epoch(entry), this.#files.head(entry)]);
       // What this process has learnt meanwhile is newer; another one's write, if this look saw one, is seen by the next.
       if (entry.revision !== revision || this.#dirty.has(entry)) return entry;
       entry.lookedAt = began;
@@ -272,29 +247,6 @@ export class Catalog {
       entry.headEpoch = '!';
     }
     return entry;
-  }
-
-  /** A file's content, undefined where there is none. */
-  async #read(path: string): Promise<Buffer | undefined> {
-    const { volume } = this.#options.scratch;
-    try {
-      return await volume.readFile(path).catch(error => {
-        // Another process has replaced or removed the file meanwhile: this looks it up anew.
-        if (codeOf(error) === 'ESTALE') return volume.readFile(path);
-        throw error;
-      });
-    } catch (error) {
-      if (isMissing(error)) return undefined;
-      throw error;
-    }
-  }
-
-  /** The same, and undefined also where it can't be read. */
-  async #readOr(path: string): Promise<Buffer | undefined> {
-    return this.#read(path).catch(error => {
-      this.#options.onUnread(error as Error);
-      return undefined;
-    });
   }
 
   /** One that is gone or damaged can't be told from none, which would bring back what was true before the write: there must be a new one. */
@@ -323,14 +275,6 @@ export class Catalog {
     const head =
       entry.head?.version === found.head.version && sameHeaders(entry.head, found.head) ? entry.head : found.head;
     entry.setHead(head, found.stamp.validatedAt, found.stamp.epoch, file.length > found.bodyAt);
-  }
-
-  async #oldBody(entry: ObjectEntry, head: Head): Promise<Buffer | undefined> {
-    const file = await this.#readOr(entry.paths.head);
-    const found = file && safely(() => decodeHead(entry.address.storeKey, file));
-    return file && found && found.head.version === head.version && file.length > found.bodyAt
-      ? file.subarray(found.bodyAt)
-      : undefined;
   }
 }
 

@@ -196,14 +196,14 @@ describe('a disk that is slower than an upload', () => {
   }
 
   it('makes the sender wait when much waits for it, and costs the copy when that lasts', async () => {
-    const { store, folder, counters } = await setUp();
+    const { store, folder, counters } = await setUp({ memoryBudget: 256 * PIECE });
     stopClock();
     const writes = holdWrites(store);
     let rooms = 0;
-    const { copy } = startCopy(store, { length: 64 << 20, onRoom: () => rooms++ })!;
+    const { copy } = startCopy(store, { length: 128 << 20, onRoom: () => rooms++ })!;
     let sent = 0;
     for (; !copy.busy; sent++) copy.push(content.subarray(0, PIECE));
-    expect(sent).toBe(24);
+    expect(sent).toBe(64);
     await when(() => writes.waiting.length === 1);
     await advance(100);
     expect([copy.busy, rooms]).toEqual([true, 0]);

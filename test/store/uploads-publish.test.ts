@@ -146,7 +146,7 @@ describe.each([1000, LARGE])('an upload of %i bytes that is published', size => 
   });
 
   it('is not waited for beyond the disk’s deadline, and has its place all the same', async () => {
-    const { store } = await openStore(tempFolder(), { diskTimeout: 200 });
+    const { store } = await openStore(tempFolder(), { diskTimeout: 1000 });
     const kept = await keep(store, content, { length: size });
     await store.moveOn([OBJECT]);
     let go = () => {};
@@ -264,10 +264,20 @@ describe('two processes on one directory', () => {
       [LARGE, '"large"'],
     ] as const) {
       await upload(one, writtenHead(size, etag), noise(size));
-      await until(async () => (await other.catalog.look(OBJECT)).head?.etag === etag);
+      expect((await other.catalog.look(OBJECT)).head?.etag).toBe(etag);
       expect((await give(other, 0, size - 1))?.equals(noise(size))).toBe(true);
       const entry = await other.catalog.look(OBJECT);
       expect([entry.head, entry.headEpoch, entry.epoch.length]).toEqual([writtenHead(size, etag), '', 32]);
+    }
+  });
+
+  it('what one keeps is there at once for the other, which has just seen that there is nothing, or another upload', async () => {
+    const { one, other } = await two();
+    for (const etag of ['"first"', '"second"']) {
+      await other.catalog.look(OBJECT);
+      await upload(one, writtenHead(1000, etag), noise(1000));
+      expect((await other.catalog.look(OBJECT)).head?.etag).toBe(etag);
+      expect((await give(other, 0, 999))?.equals(noise(1000))).toBe(true);
     }
   });
 

@@ -28,6 +28,9 @@ export interface PublisherOptions {
   readonly onFailed: (error: Error) => void;
 }
 
+/** Extents that become known in one turn of the event loop. */
+const AT_ONCE = 256;
+
 /** A file aside that is to be an extent of a version. */
 export interface UnplacedFile {
   readonly path: string;
@@ -102,22 +105,17 @@ export class Publisher {
     if (bytes.files.length > 0 && placed.length === 0) return;
     await bytes.beside?.(entry);
     const { catalog, extents, blocks, takes } = this.#options;
-    switch (verdict(entry, head)) {
-      case 'leave':
-        return extents.removeAll(entry, head);
-      case 'add': {
-        const { head: known, validatedAt, headEpoch, inline } = entry;
-        await this.#know(entry, head, placed);
-        if (body && known && !inline && takes()) await catalog.publish(entry, known, validatedAt, headEpoch, body);
-        return;
-      }
-      case 'replace': {
-        catalog.adopt(entry, head, 0, '');
-        if (bytes.ram && bytes.small && head.length > 0) blocks.put(entry.blockKey, 0, bytes.small);
-        await this.#know(entry, head, placed);
-        if (takes()) await this.#publishHead(entry, head, body, bytes.files);
-      }
+    if (verdict(entry, head) === 'replace') {
+      catalog.adopt(entry, head, 0, '');
+      if (bytes.ram && bytes.small && head.length > 0) blocks.put(entry.blockKey, 0, bytes.small);
     }
+    await this.#know(entry, head, placed);
+    if (entry.head === head) return takes() ? this.#publishHead(entry, head, body, bytes.files) : undefined;
+    // A reader has come between.
+    if (entry.head?.version !== head.version) return extents.removeAll(entry, head);
+    const { head: known, validatedAt, headEpoch, inline } = entry;
+    if (body && !inline && known.written === undefined && takes())
+      await catalog.publish(entry, known, validatedAt, headEpoch, body);
   }
 
   async #publishHead(entry: ObjectEntry, head: Head, body: Buffer | undefined, files: readonly UnplacedFile[]) {
@@ -180,7 +178,8 @@ export class Publisher {
   /** Ranges of the same version that were read before are known first, so that they can go for what holds them, too. */
   async #know(entry: ObjectEntry, head: Head, placed: readonly Extent[]): Promise<void> {
     const { extents } = this.#options;
-    for (const extent of placed) {
+    for (const [i, extent] of placed.entries()) {
+      if (i % AT_ONCE === AT_ONCE - 1) await new Promise(setImmediate);
       await extents.list(entry, extent.start).catch(() => {});
       extents.add(entry, head, extent);
     }

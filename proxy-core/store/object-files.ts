@@ -1,0 +1,133 @@
+import { codeOf, isMissing } from './disk/disk-error.ts';
+import { decodeHead, encodeHead, encodeStamp, type HeadFile } from './disk/head-file.ts';
+import type { Scratch } from './disk/scratch.ts';
+import type { ObjectEntry } from './entry.ts';
+import type { Head, Stamp } from './head.ts';
+
+export interface ObjectFilesOptions {
+  readonly scratch: Scratch;
+  /** True when no other process uses the volume, so that what is in memory can't have been overtaken. */
+  readonly alone: () => boolean;
+  /** The volume did not give out what may be there. */
+  readonly onUnread: (error: Error) => void;
+}
+
+/** Heads and epochs on the volume. What changes the head file of one object is done in turn. */
+export class ObjectFiles {
+  readonly #options: ObjectFilesOptions;
+  readonly #turns = new WeakMap<ObjectEntry, Promise<unknown>>();
+
+  constructor(options: ObjectFilesOptions) {
+    this.#options = options;
+  }
+
+  /** `''` where there is none. */
+  async epoch({ paths }: ObjectEntry): Promise<string> {
+    return (await this.#read(paths.epoch))?.toString('latin1') ?? '';
+  }
+
+  /** The head file, undefined where there is none. */
+  head({ paths }: ObjectEntry): Promise<Buffer | undefined> {
+    return this.#read(paths.head);
+  }
+
+  /** What is in the head file; undefined where there is none or it is damaged. */
+  async decoded(entry: ObjectEntry): Promise<HeadFile | undefined> {
+    return decode(entry, await this.head(entry));
+  }
+
+  /** The body behind the head of this version; undefined where there is none, or it can't be read. */
+  async body(entry: ObjectEntry, { version }: Head): Promise<Buffer | undefined> {
+    const file = await this.readOr(entry.paths.head);
+    const found = decode(entry, file);
+    return file && found?.head.version === version && file.length > found.bodyAt
+      ? file.subarray(found.bodyAt)
+      : undefined;
+  }
+
+  /** Any other file of an object; undefined where there is none, or it can't be read. */
+  async readOr(path: string): Promise<Buffer | undefined> {
+    return this.#read(path).catch(error => {
+      this.#options.onUnread(error as Error);
+      return undefined;
+    });
+  }
+
+  /**
+   * Writes the head, with `body` behind it; where that isn't given, with the one that is there. Returns the size of the file, or
+   * undefined where nothing was written: the head is of the entry's version no longer, or `mayReplace`, which is asked where
+   * other processes use the volume, says no.
+   */
+  write(
+    entry: ObjectEntry,
+    head: Head,
+    stamp: Stamp,
+    body: Buffer | undefined,
+    mayReplace: () => Promise<boolean>,
+  ): Promise<number | undefined> {
+    const { scratch, alone } = this.#options;
+    return this.#inTurn(entry, async () => {
+      if (entry.head?.version !== head.version) return undefined;
+      const kept = body ?? (entry.inline ? await this.body(entry, head) : undefined);
+      const line = encodeHead(entry.address.storeKey, head, stamp);
+      const file = kept ? Buffer.concat([line, kept]) : line;
+      const guard = alone() ? undefined : mayReplace;
+      if (!(await scratch.publish(entry.paths.head, entry.paths.leaf, file, guard))) {
+        // What is in memory has been overtaken: the next reader looks at the volume.
+        entry.lookedAt = Number.NEGATIVE_INFINITY;
+        return undefined;
+      }
+      if (kept && entry.head?.version === head.version) entry.inline = true;
+      return file.length;
+    });
+  }
+
+  /** Overwrites the stamp of the head of this version. */
+  stamp({ paths }: ObjectEntry, { version }: Head, stamp: Stamp): Promise<void> {
+    return this.#options.scratch.overwrite(paths.head, Buffer.from(encodeStamp(stamp, version), 'latin1'));
+  }
+
+  /** Removes the head of an object that had this epoch when S3 said that it is gone, unless there is another one by now. */
+  remove(entry: ObjectEntry, epoch: string): Promise<void> {
+    return this.#inTurn(entry, async () => {
+      if (entry.head || (await this.overtaken(entry, epoch))) return;
+      await this.#options.scratch.remove(entry.paths.head).catch(() => {});
+    });
+  }
+
+  /** Another process has moved the object on from this epoch. */
+  async overtaken(entry: ObjectEntry, epoch: string): Promise<boolean> {
+    return !this.#options.alone() && (await this.epoch(entry)) !== epoch;
+  }
+
+  #inTurn<T>(entry: ObjectEntry, act: () => Promise<T>): Promise<T> {
+    const turn = (this.#turns.get(entry) ?? Promise.resolve()).then(act);
+    this.#turns.set(
+      entry,
+      turn.catch(() => {}),
+    );
+    return turn;
+  }
+
+  async #read(path: string): Promise<Buffer | undefined> {
+    const { volume } = this.#options.scratch;
+    try {
+      return await volume.readFile(path).catch(error => {
+        // Another process has replaced or removed the file meanwhile: this looks it up anew.
+        if (codeOf(error) === 'ESTALE') return volume.readFile(path);
+        throw error;
+      });
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw error;
+    }
+  }
+}
+
+function decode({ address }: ObjectEntry, file: Buffer | undefined): HeadFile | undefined {
+  try {
+    return file && decodeHead(address.storeKey, file);
+  } catch {
+    return undefined;
+  }
+}
