@@ -52,7 +52,9 @@ export class Extents {
 
   /** One that has come to its place is known from now on. It goes where nobody would look for it, and what it is in place of goes, too. */
   add(entry: ObjectEntry, head: Head, extent: Extent): void {
-    const others = entry.indexesOf(extent).flatMap(({ all }) => all.filter(({ path }) => path !== extent.path));
+    const others = entry
+      .indexesOf(extent)
+      .flatMap(index => index.near(extent).filter(({ path }) => path !== extent.path));
     if (!isKept(entry, head) || others.some(other => holds(other, extent))) {
       this.#remove(extent.path);
       return;

@@ -28,7 +28,7 @@ export class ExtentIndex {
   }
 
   add(extent: Extent): void {
-    if (this.#extents.some(known => known.path === extent.path)) return;
+    if (this.near(extent).some(known => known.path === extent.path)) return;
     this.#added.push({ extent, at: performance.now() });
     this.#extents.splice(this.#firstAfter(extent.start), 0, extent);
   }
@@ -68,6 +68,11 @@ export class ExtentIndex {
 
   get all(): readonly Extent[] {
     return this.#extents;
+  }
+
+  /** Those that may hold or be held by `span`, its own among them: what begins so shortly before that it can reach into it, or in it. */
+  near({ start, end }: Span): Extent[] {
+    return this.#extents.slice(this.#firstAfter(start - MAX_EXTENT), this.#firstAfter(end));
   }
 
   /** Index of the first extent that starts after `offset`. */
