@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { EXTENT, type Head, type ObjectEntry, type Store } from '../../proxy-core/store/index.ts';
@@ -177,6 +177,33 @@ describe.each([1000, LARGE])('an upload of %i bytes that is published', size => 
     expect(store.pool.bytesOut).toBe(0);
     expect(await give(store, 0, size - 1)).toBeUndefined();
   });
+});
+
+it('a file of an upload that was damaged while it was aside finds no place; the rest is kept', async () => {
+  const folder = tempFolder();
+  const { store, counters } = await openStore(folder);
+  const content = noise(3 * EXTENT);
+  const kept = await keep(store, content, { length: content.length });
+  for (const [i, at] of [
+    [0, -30],
+    [1, -(2 ** 20)],
+  ] as const) {
+    const { path } = kept.files[i]!;
+    const bytes = readFileSync(path);
+    bytes[bytes.length + at]! ^= 1;
+    writeFileSync(path, bytes);
+  }
+  await store.moveOn([OBJECT]);
+  await store.publishUpload(OBJECT, writtenHead(content.length), kept, { ram: false, compress: false });
+  expect(counters.disk_errors).toBe(1);
+  const entry = await store.catalog.look(OBJECT);
+  // Its index is what is looked at then; damage to the content is found by who reads it.
+  expect(store.firstGap(entry, entry.head!, { start: 0, end: content.length - 1 })).toBe(0);
+  expect(extentsIn(folder)).toHaveLength(2);
+  expect(await give(store, EXTENT, 2 * EXTENT - 1)).toBeUndefined();
+  expect(counters.disk_corrupt).toBe(1);
+  expect((await give(store, 2 * EXTENT, 3 * EXTENT - 1))?.equals(content.subarray(2 * EXTENT))).toBe(true);
+  await until(() => halfWrittenIn(folder).length === 0);
 });
 
 describe('an object that is deleted', () => {
