@@ -81,6 +81,8 @@ export class Gateway {
     const understood = { exchange, facts, target, signature, startedAt: performance.now() };
     const kind = classify(exchange.method, facts, target);
     if (kind.kind !== 'read') return this.#relay(understood, kind);
+    // A body of unknown length; one with a length is seen in the header.
+    if (exchange.framing === 'chunked') return this.#relay(understood, { kind: 'relay', reason: 'body' });
     // undici sends no `Expect`, and it may be signed, so it can't be left out (RFC 9110 section 10.1.1).
     if (exchange.expectsContinue) return this.#relay(understood, { kind: 'relay', reason: 'expect' });
     const preparing = this.#options.buckets.prepare(folderOf(kind.object));

@@ -167,6 +167,5 @@ const REASONS: ReadonlySet<string> = new Set([
 ]);
 
 function hasBody(headers: HeaderFacts): boolean {
-  if (headers.transferEncoding !== undefined) return true;
   return headers.contentLength !== undefined && headers.contentLength !== '0';
 }

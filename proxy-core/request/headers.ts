@@ -26,7 +26,6 @@ export function readHeaderFacts(raw: RawHeaders): HeaderFacts {
   let copySource: string | undefined;
   let contentType: string | undefined;
   let contentLength: string | undefined;
-  let transferEncoding: string | undefined;
   let contentSha256: string | undefined;
   let userAgent: string | undefined;
   let referer: string | undefined;
@@ -83,7 +82,6 @@ export function readHeaderFacts(raw: RawHeaders): HeaderFacts {
         const lower = name.toLowerCase();
         if (lower === 'if-modified-since') ifModifiedSince = join(ifModifiedSince, value);
         else if (lower === 'x-amz-copy-source') copySource = join(copySource, value);
-        else if (lower === 'transfer-encoding') transferEncoding = join(transferEncoding, value);
         break;
       }
       case 19: {
@@ -139,7 +137,6 @@ export function readHeaderFacts(raw: RawHeaders): HeaderFacts {
     copySource,
     contentType,
     contentLength,
-    transferEncoding,
     contentSha256,
     userAgent,
     referer,

@@ -59,7 +59,6 @@ export interface HeaderFacts {
   readonly copySource: string | undefined;
   readonly contentType: string | undefined;
   readonly contentLength: string | undefined;
-  readonly transferEncoding?: string | undefined;
   readonly contentSha256: string | undefined;
   readonly userAgent: string | undefined;
   readonly referer: string | undefined;

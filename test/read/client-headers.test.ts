@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
 import { describe, expect, it } from 'vitest';
 import { ALICE, generatedBody } from '../origin/index.ts';
 import { type Ask, BASE, comparable, type Place, startPlace } from './helpers.ts';
@@ -41,6 +43,26 @@ describe('what a client says about caching', () => {
       ['Cache-Control', 'no-store'],
     ])
       expect((await count(() => get({ headers }))).requests, headers.join()).toBe(0);
+  });
+});
+
+describe('a GET with a body', () => {
+  it.each([
+    ['of a length', { 'Content-Length': '4' }],
+    ['in chunks', { 'Transfer-Encoding': 'chunked' }],
+  ])('%s is relayed, though what it asks for is cached', async (_, framing) => {
+    const { origin, get, core, count } = await place();
+    await get();
+    const [host, port] = core.addresses.proxy.split(':');
+    const path = `http://${origin.address}/data/k`;
+    const seen = await count(async () => {
+      const asked = request({ host, port, method: 'GET', path, headers: { Host: origin.address, ...framing } });
+      asked.end('body');
+      const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+      answer.resume();
+      expect(answer.headers['cache-status']).toBe('cistern; fwd=bypass; detail=body');
+    });
+    expect(seen.requests).toBe(1);
   });
 });
 

@@ -36,7 +36,6 @@ describe('facts', () => {
     ['X-Amz-Copy-Source', 'copySource'],
     ['Content-Type', 'contentType'],
     ['Content-Length', 'contentLength'],
-    ['Transfer-Encoding', 'transferEncoding'],
     ['X-Amz-Content-SHA256', 'contentSha256'],
     ['User-Agent', 'userAgent'],
     ['Referer', 'referer'],
