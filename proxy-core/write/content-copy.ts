@@ -32,13 +32,15 @@ export class ContentCopy {
 
   push(chunk: Buffer, resume: () => void): 'hold' | undefined {
     if (this.#lost !== undefined) return undefined;
+    const { length } = this.#options.content;
     this.#resume = resume;
     const copy = this.#begin();
     if (!copy) return undefined;
     if (this.#decoder) for (const slice of this.#decoder.push(chunk)) this.#add(copy, slice);
     else this.#add(copy, chunk);
     if (this.#decoder?.problem !== undefined) this.#lose('undecodable');
-    else if (this.#length > this.#limit) this.#lose('too_large');
+    else if (this.#length > this.#limit)
+      this.#lose(this.#decoder && length !== undefined ? 'undecodable' : 'too_large');
     else if (copy.lost !== undefined) this.#lose('cache_busy');
     return this.#lost === undefined && copy.busy ? 'hold' : undefined;
   }

@@ -57,6 +57,14 @@ describe('the Prometheus exposition', () => {
     expect(samples.get('cistern_bypasses_total{reason="a \\"b\\"\\\\\\nc"}')).toBe(1);
   });
 
+  it('shows uploads that were not kept, by reason', () => {
+    const from = sources();
+    from.counters.passUploadBy('too_large');
+    from.counters.passUploadBy('too_large');
+    const { samples } = parse(renderMetrics(from));
+    expect(samples.get('cistern_uploads_passed_by_total{reason="too_large"}')).toBe(2);
+  });
+
   it('shows latency as a histogram in seconds whose buckets only grow', () => {
     const from = sources();
     for (const time of [0.05, 0.8, 3, 40, 500, 1e9]) from.latency.record('hit', time);
