@@ -1,11 +1,11 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { ALICE } from '../origin/index.ts';
 import { describeWith, requireTool } from '../tools/index.ts';
+import { aws, awsOptions } from './aws.ts';
 import { putFile, sampleBytes, sha256, sha256OfFile, treeOf } from './files.ts';
-import { BUCKET, describeWays, type Place, WAYS } from './places.ts';
-import { type RunOptions, run, succeed } from './run.ts';
+import { BUCKET, describeWays, WAYS } from './places.ts';
+import { run, succeed } from './run.ts';
 
 const MINUTES = 120_000;
 
@@ -15,14 +15,16 @@ describeWith(['aws', 'curl'], 'the AWS CLI', () => {
     const at = (name: string) => join(place.folder, name);
     const url = (key: string) => `s3://${BUCKET}/${key}`;
 
-    it('copies an object up, down twice from one body, a range of it, lists and deletes it', {
+    it('copies an object up, down twice, a range of it, lists and deletes it', {
       timeout: MINUTES,
     }, async () => {
       const bytes = sampleBytes(1_000_003, 1);
       await putFile(at('up'), bytes);
       await aws(place, 's3', 'cp', 'up', url('dir/a ü+b.bin'));
-      expect(await place.bodies(() => aws(place, 's3', 'cp', url('dir/a ü+b.bin'), 'down-1'))).toBe(1);
-      expect(await place.bodies(() => aws(place, 's3', 'cp', url('dir/a ü+b.bin'), 'down-2'))).toBe(cached ? 0 : 1);
+      for (const down of ['down-1', 'down-2']) {
+        const copied = () => aws(place, 's3', 'cp', url('dir/a ü+b.bin'), down);
+        expect(await place.bytes(copied)).toBe(cached ? 0 : bytes.length);
+      }
       expect([await sha256OfFile(at('down-1')), await sha256OfFile(at('down-2'))]).toEqual([
         sha256(bytes),
         sha256(bytes),
@@ -34,7 +36,7 @@ describeWith(['aws', 'curl'], 'the AWS CLI', () => {
 
       expect(await aws(place, 's3', 'ls', url('dir/'))).toContain('1000003 a ü+b.bin');
       await aws(place, 's3', 'rm', url('dir/a ü+b.bin'));
-      const gone = await run(requireTool('aws'), ['s3', 'cp', url('dir/a ü+b.bin'), 'down-3'], await options(place));
+      const gone = await run(requireTool('aws'), ['s3', 'cp', url('dir/a ü+b.bin'), 'down-3'], await awsOptions(place));
       expect(gone.code).toBe(1);
       expect(gone.stderr).toContain('404');
     });
@@ -46,9 +48,10 @@ describeWith(['aws', 'curl'], 'the AWS CLI', () => {
       await putFile(at('large'), bytes);
       await aws(place, 's3', 'cp', 'large', url('large.bin'));
       expect(place.origin.object(BUCKET, 'large.bin')!.parts).toHaveLength(3);
-      expect(await place.bodies(() => aws(place, 's3', 'cp', url('large.bin'), 'large-1'))).toBeGreaterThan(0);
-      const second = await place.bodies(() => aws(place, 's3', 'cp', url('large.bin'), 'large-2'));
-      if (cached) expect(second).toBe(0);
+      for (const down of ['large-1', 'large-2']) {
+        const copied = () => aws(place, 's3', 'cp', url('large.bin'), down);
+        expect(await place.bytes(copied)).toBe(cached ? 0 : bytes.length);
+      }
       expect([await sha256OfFile(at('large-1')), await sha256OfFile(at('large-2'))]).toEqual([
         sha256(bytes),
         sha256(bytes),
@@ -56,9 +59,15 @@ describeWith(['aws', 'curl'], 'the AWS CLI', () => {
     });
 
     it('syncs 300 files up and down twice', { timeout: MINUTES }, async () => {
-      for (let i = 0; i < 300; i++) await putFile(at(`tree/${i % 7}/file ${i}.txt`), sampleBytes(10 + i * 37, i));
+      let length = 0;
+      for (let i = 0; i < 300; i++) {
+        await putFile(at(`tree/${i % 7}/file ${i}.txt`), sampleBytes(10 + i * 37, i));
+        length += 10 + i * 37;
+      }
       await aws(place, 's3', 'sync', 'tree', url('tree'));
-      expect(await place.bodies(() => aws(place, 's3', 'sync', url('tree'), 'tree-1'))).toBe(300);
+      // What was uploaded is there: S3 is asked for one byte of each, and its headers.
+      const first = await place.bytes(() => aws(place, 's3', 'sync', url('tree'), 'tree-1'));
+      expect(first).toBe(cached ? 300 : length);
       expect(await place.bodies(() => aws(place, 's3', 'sync', url('tree'), 'tree-2'))).toBe(cached ? 0 : 300);
       const tree = await treeOf(at('tree'));
       expect(Object.keys(tree)).toHaveLength(300);
@@ -76,24 +85,3 @@ describeWith(['aws', 'curl'], 'the AWS CLI', () => {
     });
   });
 });
-
-async function aws(place: Place, ...args: readonly string[]): Promise<string> {
-  return succeed(requireTool('aws'), args, await options(place));
-}
-
-async function options(place: Place): Promise<RunOptions> {
-  const config = join(place.folder, 'aws-config');
-  const style = place.way.style === 'path' ? 'path' : 'virtual';
-  await writeFile(
-    config,
-    `[default]\nregion = us-east-1\ns3 =\n  addressing_style = ${style}\n  signature_version = s3v4\n`,
-  );
-  const env = {
-    ...place.proxyVariables,
-    AWS_CONFIG_FILE: config,
-    AWS_ACCESS_KEY_ID: ALICE.accessKeyId,
-    AWS_SECRET_ACCESS_KEY: ALICE.secretAccessKey,
-    AWS_ENDPOINT_URL_S3: place.endpoint,
-  };
-  return { env, cwd: place.folder };
-}

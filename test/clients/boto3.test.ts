@@ -19,8 +19,10 @@ describeWith('boto3', 'boto3', () => {
       const key = 'boto/日本 +&.bin';
       await putFile(at('up'), bytes);
       expect(await boto3(place, 'upload', BUCKET, key, at('up'))).toEqual({ who: 'boto3' });
-      expect(await place.bodies(() => boto3(place, 'download', BUCKET, key, at('down-1')))).toBe(1);
-      expect(await place.bodies(() => boto3(place, 'download', BUCKET, key, at('down-2')))).toBe(cached ? 0 : 1);
+      for (const down of ['down-1', 'down-2']) {
+        const downloaded = () => boto3(place, 'download', BUCKET, key, at(down));
+        expect(await place.bytes(downloaded)).toBe(cached ? 0 : bytes.length);
+      }
       expect([await sha256OfFile(at('down-1')), await sha256OfFile(at('down-2'))]).toEqual([
         sha256(bytes),
         sha256(bytes),
@@ -36,12 +38,11 @@ describeWith('boto3', 'boto3', () => {
       expect(await boto3(place, 'delete', BUCKET, key)).toBe('NoSuchKey');
     });
 
-    it('moves an object of several parts, whose every part carries If-Match and a checksum mode', {
+    it('downloads an object of several parts, whose every part carries If-Match and a checksum mode', {
       timeout: MINUTES,
     }, async () => {
       const bytes = sampleBytes(24 * 2 ** 20 + 5, 2);
-      await putFile(at('large'), bytes);
-      await boto3(place, 'upload', BUCKET, 'large.bin', at('large'));
+      place.origin.put(BUCKET, 'large.bin', bytes, { partSize: 8 * 2 ** 20 });
       await boto3(place, 'download', BUCKET, 'large.bin', at('large-1'));
       const parts = place.origin.requestsFor('large.bin', 'GET');
       expect(parts.length).toBeGreaterThan(0);

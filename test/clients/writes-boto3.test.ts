@@ -70,7 +70,9 @@ describeWith('boto3', 'uploads by boto3', () => {
       for (const [i, name] of names.entries()) {
         expect(place.origin.object(BUCKET, `parts/${name}`)!.parts).toHaveLength(2);
         const first = (['part 2', 'checksums', 'range', 'HEAD', 'GET'] as const)[i]!;
-        await place.expectAsDirectly(`parts/${name}`, { parts: 2, first });
+        // What S3 says of one part's checksum is only certain where the object's is made of them.
+        const atMost = name === 'CRC64NVME' ? PART + 70_001 : 2;
+        await place.expectAsDirectly(`parts/${name}`, { parts: 2, first, atMost });
       }
     });
   });

@@ -5,7 +5,14 @@ import { comparable, eventually } from '../read/helpers.ts';
 import { BUCKET, BY_NAME, BY_PATH, BY_PATH_TTL_0, describeWays, NAME, type Place, type Way } from './places.ts';
 
 /** What a read asks for; 'range' as most clients send it, its header signed, 'checksums' as today's SDKs ask for them. */
-export type Reading = 'GET' | 'HEAD' | 'range' | 'unsigned range' | 'checksums' | `part ${number}`;
+export type Reading =
+  | 'GET'
+  | 'HEAD'
+  | 'range'
+  | 'unsigned range'
+  | 'checksums'
+  | `part ${number}`
+  | `checksums of part ${number}`;
 
 export interface WritePlace extends Place {
   /** The proxy variables of a second process on the same directory. */
@@ -32,8 +39,8 @@ const WRITE_WAYS: readonly Way[] = [BY_PATH, BY_NAME, BY_PATH_TTL_0];
 const LOOKS_WITHIN = 5000;
 
 /** The tests of `define` by path and by name, and at TTL 0, each with an origin and two processes on one directory. */
-export function describeWrites(define: (place: WritePlace) => void): void {
-  describeWays(WRITE_WAYS, place => {
+export function describeWrites(define: (place: WritePlace) => void, ways = WRITE_WAYS): void {
+  describeWays(ways, place => {
     let other: string;
     let readers: Client[];
     let direct: Client;
@@ -111,12 +118,12 @@ export function describeWrites(define: (place: WritePlace) => void): void {
 }
 
 function readingsOf(parts: number): Reading[] {
-  const numbers = Array.from({ length: parts }, (_, i) => `part ${i + 1}` as const);
-  return ['GET', 'HEAD', 'range', 'unsigned range', 'checksums', ...numbers];
+  const ofParts = Array.from({ length: parts }, (_, i) => [`part ${i + 1}`, `checksums of part ${i + 1}`] as const);
+  return ['GET', 'HEAD', 'range', 'unsigned range', 'checksums', ...ofParts.flat()];
 }
 
 function askFor({ way }: Place, key: string, reading: Reading): Ask {
-  const [what, number] = reading.split(' ');
+  const part = /part (\d+)$/.exec(reading);
   return {
     key: key.split('/').map(encodeURIComponent).join('/'),
     bucket: BUCKET,
@@ -124,7 +131,7 @@ function askFor({ way }: Place, key: string, reading: Reading): Ask {
     ...(reading === 'HEAD' ? { method: 'HEAD' } : {}),
     ...(reading === 'range' ? { headers: ['Range', 'bytes=1000-1999'] } : {}),
     ...(reading === 'unsigned range' ? { range: 'bytes=-700' } : {}),
-    ...(reading === 'checksums' ? { headers: ['x-amz-checksum-mode', 'ENABLED'] } : {}),
-    ...(what === 'part' ? { query: `?partNumber=${number}` } : {}),
+    ...(reading.startsWith('checksums') ? { headers: ['x-amz-checksum-mode', 'ENABLED'] } : {}),
+    ...(part ? { query: `?partNumber=${part[1]}` } : {}),
   };
 }
