@@ -1,6 +1,6 @@
 import { EXTENT, type Fill, type Head, type ObjectEntry, SMALL, type Store } from '../store/index.ts';
 import { mayCompress } from './compressible.ts';
-import { type Learnt, mergeHeads } from './learn.ts';
+import { isOvertaken, type Learnt, mergeHeads } from './learn.ts';
 import type { ReadSettings } from './types.ts';
 import type { Window } from './window.ts';
 
@@ -35,8 +35,7 @@ export class Keeping {
     const head = mergeHeads(known, learnt.head);
     this.head = head;
     this.small = false;
-    // A write has come between, and its version is known already: what this flight brings is of the past.
-    if (epoch !== entry.epoch && known && (entry.headEpoch === entry.epoch || known.written !== undefined)) return;
+    if (isOvertaken(entry, epoch)) return;
     const overtaken = entry.headEpoch !== epoch;
     const stamp = { validatedAt: sentAt, epoch };
     store.adopt(entry, head, stamp);

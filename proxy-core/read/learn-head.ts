@@ -1,5 +1,5 @@
 import type { RawHeaders } from '../request/index.ts';
-import { learn, mergeHeads } from './learn.ts';
+import { isOvertaken, learn, mergeHeads } from './learn.ts';
 import type { Reading } from './reading.ts';
 
 /**
@@ -16,10 +16,11 @@ export function learnHead(
   const { facts, settings, note } = request;
   const seen = learn(status, headers, { checksumMode: facts.checksumMode, partNumber: undefined })?.head;
   if (!seen) return false;
+  note.objectSize = seen.length;
+  if (isOvertaken(entry, epoch)) return true;
   const { head: known, headEpoch } = entry;
   const head = mergeHeads(known, seen);
   const stamp = { validatedAt: sentAt, epoch };
-  note.objectSize = head.length;
   store.adopt(entry, head, stamp);
   trust.allow(request, entry, epoch, sentAt);
   if (known?.version === head.version && headEpoch === epoch && known.headers.length === head.headers.length)

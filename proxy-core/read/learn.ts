@@ -1,5 +1,5 @@
 import { headerValue, parseHttpDate, type RawHeaders, type Span } from '../request/index.ts';
-import { type Head, type Part, versionId } from '../store/index.ts';
+import { type Head, type ObjectEntry, type Part, versionId } from '../store/index.ts';
 import { headHeaders, partHeaders } from './answer.ts';
 
 /** What a 200 or 206 tells: the object's head, which bytes of it follow, and what is known of a part. */
@@ -64,6 +64,11 @@ export function parseContentRange(value: string | undefined): { span: Span; leng
 /** Whether such an answer to a request for bytes of a version, which are not in it, says that the version is current no more. */
 export function isPast(status: number): boolean {
   return status === 412 || status === 404 || status === 410 || status < 300;
+}
+
+/** A write has come since a request was sent, in `epoch`, and its version is known already: what S3 said then is of the past. */
+export function isOvertaken({ head, headEpoch, epoch: current }: ObjectEntry, epoch: string): boolean {
+  return epoch !== current && head !== undefined && (headEpoch === current || head.written !== undefined);
 }
 
 /** The same version seen again: what is known of it from both answers, the newer one's fields first. */

@@ -2,6 +2,7 @@ import { Allowances, isFresh } from '../freshness/index.ts';
 import { headerValue, parseHttpDate, type RawHeaders, setHeader } from '../request/index.ts';
 import type { Head, ObjectEntry, Store } from '../store/index.ts';
 import { headHeaders } from './answer.ts';
+import { isOvertaken } from './learn.ts';
 import type { ReadRequest } from './types.ts';
 
 export interface TrustOptions {
@@ -64,8 +65,9 @@ export class Trust {
     sentAt: number,
   ): void {
     const { status, headers } = answer;
-    if (status === 404 || status === 410) void this.#store.catalog.drop(entry);
-    else if (status === 401 || status === 403) this.#allowances.revoke(entry, request.caller, sentAt);
+    if (status === 404 || status === 410) {
+      if (!isOvertaken(entry, epoch)) void this.#store.catalog.drop(entry);
+    } else if (status === 401 || status === 403) this.#allowances.revoke(entry, request.caller, sentAt);
     else if (status === 304 && entry.head && headerValue(headers, 'etag') === entry.head.etag) {
       const modified = headerValue(headers, 'last-modified');
       // The same bytes written again, perhaps with other metadata: only a full answer can tell.
@@ -80,7 +82,7 @@ export class Trust {
   /** Fields of a 304 replace the head's (RFC 9111 section 3.2). */
   update(entry: ObjectEntry, headers: RawHeaders, epoch: string, sentAt: number): void {
     const { head } = entry;
-    if (!head) return;
+    if (!head || isOvertaken(entry, epoch)) return;
     let updated: RawHeaders = head.headers;
     const fields = headHeaders(headers, true);
     for (let i = 0; i + 1 < fields.length; i += 2) {

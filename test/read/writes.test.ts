@@ -171,6 +171,34 @@ describe('a read that began before a write', () => {
     expect((await count(() => get())).requests).toBe(0);
   });
 
+  it('takes nothing from the upload that came meanwhile, whatever S3 answered to it', async () => {
+    const older: { ask: Ask; before: (place: Place) => unknown }[] = [
+      { ask: { method: 'HEAD' }, before: () => undefined },
+      { ask: {}, before: () => undefined },
+      // Gone, behind Cistern's back.
+      { ask: {}, before: ({ direct }) => direct.send({ method: 'DELETE' }) },
+      { ask: { method: 'HEAD' }, before: ({ direct }) => direct.send({ method: 'DELETE' }) },
+    ];
+    for (const { ask, before } of older) {
+      const place = await placeWith(0);
+      const { get, client, origin, count } = place;
+      await get();
+      await before(place);
+      let open: () => void = () => undefined;
+      const gate = new Promise<void>(resolve => {
+        open = resolve;
+      });
+      const held = origin.faults.on({ key: 'k', times: 1 }, { beforeHeaders: gate });
+      const answer = get(ask);
+      await held.struck;
+      await client.send({ method: 'PUT', body: NEW });
+      open();
+      await answer;
+      const seen = await count(async () => expect((await get()).body.equals(NEW)).toBe(true));
+      expect(seen, JSON.stringify(ask)).toMatchObject({ requests: 1, bytes: 1 });
+    }
+  });
+
   it('is followed by nobody who comes after the write', async () => {
     const { get, client, origin } = await placeWith(HOUR);
     let open: () => void = () => undefined;
