@@ -89,10 +89,10 @@ export class KeepComplete implements Keeping {
 
 /** Removes what was kept of an upload of which nothing can be kept any more. */
 export class DiscardParts implements Keeping {
-  readonly #upload: Step<'discard'>;
+  readonly #upload: Step<'discard' | 'part'>;
   readonly #store: KeepingStore;
 
-  constructor(upload: Step<'discard'>, store: KeepingStore) {
+  constructor(upload: Step<'discard' | 'part'>, store: KeepingStore) {
     this.#upload = upload;
     this.#store = store;
   }

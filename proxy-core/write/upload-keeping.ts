@@ -64,9 +64,9 @@ export function uploadKeeping(
         if (upload.step === 'put') return new KeepPut(upload, headers, content, options);
         return new KeepPart(upload, content, options);
       }
-      if (upload.step === 'put' && reason !== undefined) options.onPassedBy(reason);
-      // Without this part there is no use for the others.
-      if (upload.step === 'part' && refused === undefined) void store.multipart.abort(upload.object, upload.uploadId);
+      // Without a part there is no use for the others.
+      if (upload.step === 'part') return refused === undefined ? new DiscardParts(upload, store) : undefined;
+      if (reason !== undefined) options.onPassedBy(reason);
       return undefined;
     }
   }

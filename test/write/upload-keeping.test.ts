@@ -216,15 +216,20 @@ describe('a multipart upload', () => {
     expect([...cut.store.done, ...refused.store.done]).toEqual([]);
     expect(cut.store.copies[0]!.discarded && refused.store.copies[0]!.discarded).toBe(true);
   });
-  it('that a part makes too large is not kept any more', () => {
+  it('that a part makes too large is not kept any more', async () => {
     const script = { target: '/b/k?partNumber=7&uploadId=u', headers: ['Content-Length', '15'] };
     const { keeping, told, store } = keep(script);
-    expect({ keeping, told, done: store.done }).toEqual({ keeping: undefined, told: [], done: [['abort', 'k', 'u']] });
+    send(keeping, 'the whole part.');
+    expect({ copies: store.copies, done: store.done }).toEqual({ copies: [], done: [] });
+    await keeping!.accepted(ANSWER, undefined);
+    expect({ told, done: store.done }).toEqual({ told: [], done: [['abort', 'k', 'u']] });
   });
   it('with a key of the client is not kept, whatever comes', () => {
     const headers = ['x-amz-server-side-encryption-customer-algorithm', 'AES256'];
     expect(keep({ method: 'POST', target: create, headers }).keeping).toBeUndefined();
-    expect(keep({ target: '/b/k?partNumber=1&uploadId=u', headers }).keeping).toBeUndefined();
+    const { store, keeping } = keep({ target: '/b/k?partNumber=1&uploadId=u', headers });
+    send(keeping, 'a');
+    expect(store.copies).toEqual([]);
   });
   it.each<[string, Script]>([
     ['is aborted', { method: 'DELETE', target: '/b/k?uploadId=u' }],
