@@ -1,8 +1,10 @@
 import { isIP } from 'node:net';
 import {
   type Addresses,
+  controlRoutes,
   type Dashboard,
   type StatusSnapshot,
+  startControlServer,
   startDashboard,
   ThroughputMeter,
   takeSnapshot,
@@ -34,6 +36,8 @@ export interface CoreOptions {
   readonly rendererDir?: string;
   /** A side port (health, metrics, dashboard) that is busy moves to a free one, instead of staying off. */
   readonly movePorts?: boolean;
+  /** Folders for the control socket, the first that can be used is taken; without any there is no control interface. */
+  readonly controlFolders?: readonly string[];
 }
 
 /** Bytes a second below which a client that sends a body is taken for a broken one. */
@@ -200,6 +204,13 @@ export async function startCore(settings: Settings, options: CoreOptions = {}): 
       onProblem(name, kind === 'ListenError' ? message : `${name}.port: ${message}`);
     }
   };
+  if (options.controlFolders !== undefined) {
+    const routes = controlRoutes({ care: store.care, status });
+    await startControlServer(options.controlFolders, routes).then(
+      control => sides.push(control),
+      (error: Error) => onProblem('control', `cistern status, ls and the like don't find this proxy: ${error.message}`),
+    );
+  }
   const { health, metrics, dashboard } = settings;
   if (dashboard.enabled && options.rendererDir !== undefined) {
     const { rendererDir } = options;

@@ -1,8 +1,11 @@
-import { Command, CommanderError, Option } from 'commander';
+import { Argument, Command, CommanderError, Option } from 'commander';
 import { SHELLS } from '../environment/index.ts';
+import type { CareCommandOptions } from './care-source.ts';
 import { demo } from './demo.ts';
 import { type EnvOptions, env } from './env.ts';
 import { type Io, OK, USAGE } from './io.ts';
+import { ls } from './ls.ts';
+import { type S3Uri, s3Uri } from './s3-uri.ts';
 import { serve } from './serve.ts';
 import { type SettingsOptions, withSettingsOptions } from './settings-options.ts';
 import { type StatusOptions, status } from './status.ts';
@@ -40,7 +43,33 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
     '--json',
     'as JSON, for programs',
   );
+  const care = <T>(
+    name: string,
+    description: string,
+    action: (target: T, options: CareCommandOptions, io: Io) => Promise<number>,
+    argument: Argument,
+  ): Command =>
+    withSettingsOptions(
+      program
+        .command(name)
+        .description(description)
+        .addArgument(argument)
+        .action(async (target: T, options: CareCommandOptions) => {
+          code = await action(target, options, io);
+        }),
+    )
+      .option(
+        '--origin <name>',
+        'where the bucket lives: aws, or host:port of an S3-compatible store (default: anywhere)',
+      )
+      .option('--json', 'one JSON object a line, for programs');
 
+  care<S3Uri | undefined>(
+    'ls',
+    'list what is cached: how much of each object, and when it was last used',
+    ls,
+    new Argument('[target]', 's3://bucket/prefix; without it, the buckets').argParser(s3Uri),
+  );
   add('demo', 'read sample data through the proxy, cold and warm; needs no AWS account', demo);
 
   try {

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { controlFolders } from '../../proxy-core/admin/index.ts';
 import { type Core, startCore } from '../../proxy-core/core.ts';
 import { problemLine, type Settings } from '../../proxy-core/settings/index.ts';
 import { guessShell } from '../environment/index.ts';
@@ -25,6 +26,7 @@ export async function serve(options: SettingsOptions, io: Io): Promise<number> {
       version: VERSION,
       rendererDir: join(import.meta.dirname, 'renderer'),
       notices: warnings.map(problemLine),
+      controlFolders: controlFolders(io),
     });
   } catch (error) {
     io.err(`cistern: ${whyNotStarted(error as NodeJS.ErrnoException, settings)}`);

@@ -1,6 +1,7 @@
 import about from '../../package.json' with { type: 'json' };
+import { controlFolders } from '../../proxy-core/admin/index.ts';
 import { type Core, startCore } from '../../proxy-core/core.ts';
-import { loadSettings, problemLine } from '../../proxy-core/settings/index.ts';
+import { loadSettings, problemLine, thisPerson } from '../../proxy-core/settings/index.ts';
 import type { FromCore, StartOptions, ToCore } from './core-messages.ts';
 
 /** The core's process: hosts one core, tells the app about it every second, and ends when the app says so. */
@@ -34,6 +35,7 @@ async function startOnce({ settingsFile, rendererDir }: StartOptions): Promise<C
     rendererDir,
     movePorts: true,
     notices: warnings.map(problemLine),
+    controlFolders: controlFolders(thisPerson()),
   });
 }
 

@@ -1,3 +1,7 @@
+export { ask, askMany, ControlRefused, findProxies, type RunningProxy } from './control-client.ts';
+export { controlFolders } from './control-folder.ts';
+export { type ControlSources, controlRoutes, type Hello } from './control-routes.ts';
+export { type ControlRoutes, type ControlServer, startControlServer } from './control-server.ts';
 export { type Dashboard, type DashboardOptions, startDashboard } from './dashboard.ts';
 export { loadRendererFiles, RENDERER_HEADERS, type RendererFile } from './renderer-files.ts';
 export {

@@ -255,11 +255,11 @@ const metrics = Type.Object(
 
 const dashboard = Type.Object(
   {
-    enabled: flag(true, 'Offer the dashboard and the interface behind `cistern status`.'),
+    enabled: flag(true, 'Offer the dashboard.'),
     port: integer(8081, 0, 65_535, 'Port of the dashboard. 0 takes any free port.'),
     bind_address: address('127.0.0.1', 'Address the dashboard listens on.'),
   },
-  { description: 'Dashboard in the browser, and the interface behind `cistern status`.', additionalProperties: false },
+  { description: 'Dashboard in the browser.', additionalProperties: false },
 );
 
 export const SettingsSchema = Type.Object(

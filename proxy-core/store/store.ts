@@ -1,6 +1,7 @@
 import type { ObjectAddress, Span } from '../request/index.ts';
 import { Blocks } from './blocks.ts';
 import { BufferPool } from './buffer-pool.ts';
+import { Care } from './care/care.ts';
 import { Catalog } from './catalog.ts';
 import type { Capacity } from './disk/capacity.ts';
 import { Disk } from './disk/disk.ts';
@@ -27,6 +28,7 @@ export class Store implements UploadStore {
   readonly pool: BufferPool;
   readonly volume: Volume;
   readonly capacity: Capacity;
+  readonly care: Care;
   readonly multipart: MultipartStage;
   readonly #options: StoreOptions;
   readonly #blocks: Blocks;
@@ -67,6 +69,7 @@ export class Store implements UploadStore {
     this.#reads = new DiskReads({ catalog, extents, files, blocks, pool: this.pool, trouble, onCorrupt });
     this.#uploads = new Uploads({ disk, catalog, extents, blocks, pool: this.pool, store: options });
     this.multipart = this.#uploads.multipart;
+    this.care = new Care({ cacheDir: options.cacheDir, disk });
   }
 
   /**

@@ -1,12 +1,9 @@
-import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import about from '../../package.json' with { type: 'json' };
-import { freePort, Running } from './running.ts';
+import { Running } from './running.ts';
 
 let home: string;
 const started: Running[] = [];
@@ -41,7 +38,7 @@ describe('the command line', () => {
   test('--help names every command', async () => {
     const { code, out } = await finished(['--help']);
     expect(code).toBe(0);
-    for (const name of ['serve', 'env', 'status', 'demo']) expect(out).toMatch(new RegExp(`^ {2}${name} `, 'm'));
+    for (const name of ['serve', 'env', 'status', 'ls', 'demo']) expect(out).toMatch(new RegExp(`^ {2}${name} `, 'm'));
   });
 
   test.each([
@@ -106,37 +103,5 @@ describe('env', () => {
       out: '',
       err: expect.stringContaining('--port'),
     });
-  });
-});
-
-describe('status', () => {
-  test('says that nothing runs, and where it looked', async () => {
-    const [dashboard, health] = [await freePort(), await freePort()];
-    const { code, out, err } = await finished([
-      'status',
-      '--set',
-      `dashboard.port=${dashboard}`,
-      '--set',
-      `health.port=${health}`,
-    ]);
-    expect({ code, out }).toEqual({ code: 1, out: '' });
-    expect(err).toContain(`http://127.0.0.1:${dashboard}/api/status: nothing listens there`);
-    expect(err).toContain(`http://127.0.0.1:${health}/health: nothing listens there`);
-  });
-
-  test('is not taken in by another program on the port', async () => {
-    const other = createServer((_, response) => response.end('<html>hello</html>')).listen(0, '127.0.0.1');
-    await once(other, 'listening');
-    const { port } = other.address() as AddressInfo;
-    const { code, err } = await finished([
-      'status',
-      '--set',
-      `dashboard.port=${port}`,
-      '--set',
-      'health.enabled=false',
-    ]);
-    other.close();
-    expect(code).toBe(1);
-    expect(err).toContain("answered 200, which is not Cistern's status");
   });
 });

@@ -46,6 +46,12 @@ export function encodeHead(storeKey: string, head: Head, stamp: Stamp): Buffer {
 
 /** Undefined when the file is damaged or names another object. */
 export function decodeHead(storeKey: string, file: Buffer): HeadFile | undefined {
+  const found = decodeAnyHead(file);
+  return found?.storeKey === storeKey ? found : undefined;
+}
+
+/** Of whatever object it names; undefined when the file is damaged. */
+export function decodeAnyHead(file: Buffer): (HeadFile & { readonly storeKey: string }) | undefined {
   const newline = file.indexOf(10, STAMP_BYTES);
   const json = newline < 0 ? undefined : checkedJson(file.toString('latin1', STAMP_BYTES, newline + 1));
   if (json === undefined) return undefined;
@@ -58,9 +64,9 @@ export function decodeHead(storeKey: string, file: Buffer): HeadFile | undefined
     written?: number;
     headers: string[];
   };
-  if (stored.key !== storeKey) return undefined;
   const version = versionId(stored.etag, stored.length);
   return {
+    storeKey: stored.key,
     head: {
       etag: stored.etag,
       length: stored.length,

@@ -1,5 +1,5 @@
-import fs from 'node:fs';
-import { codeOf, isMissing } from './disk-error.ts';
+import { isMissing } from './disk-error.ts';
+import { openQuietly } from './open-quietly.ts';
 import type { Volume } from './volume.ts';
 
 /** Enough for all that comes before the headers in a head file, of which the key may take 6 KiB. */
@@ -39,24 +39,4 @@ function keyIn(text: string): string | undefined {
     // Damaged, which its reader will find.
     return undefined;
   }
-}
-
-/** So that a look does not count as a use, by which eviction chooses. Only the owner of a file may ask for that. */
-function openQuietly(volume: Volume, path: string): Promise<number> {
-  // Not on macOS and Windows.
-  const { O_NOATIME: quietly = 0 }: { readonly O_NOATIME?: number } = fs.constants;
-  return open(volume, path, fs.constants.O_RDONLY | quietly).catch(error => {
-    if (codeOf(error) !== 'EPERM' || quietly === 0) throw error;
-    return open(volume, path, fs.constants.O_RDONLY);
-  });
-}
-
-function open(volume: Volume, path: string, flags: number): Promise<number> {
-  return volume.run<number>(
-    done => fs.open(path, flags, done),
-    late => {
-      if (late !== undefined) fs.close(late, () => {});
-    },
-    path,
-  );
 }

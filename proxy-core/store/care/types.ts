@@ -1,0 +1,56 @@
+/** What of the cache is meant: a bucket, and in it the objects whose keys begin with a prefix. */
+export interface Target {
+  readonly bucket: string;
+  /** Bytes of the key's beginning, as latin1; `''` for the whole bucket. */
+  readonly prefix: string;
+  /** Where the bucket lives; without it, wherever a bucket of this name is cached from. */
+  readonly origin?: string | undefined;
+}
+
+/** One object of which something is on the disk. These are lines of the control interface, hence the snake_case. */
+export interface CachedObject {
+  readonly type: 'object';
+  readonly origin: string;
+  readonly bucket: string;
+  /** As UTF-8; bytes that are none are replaced, and then `key_base64` has all of them. */
+  readonly key: string;
+  readonly key_base64?: string;
+  readonly etag: string;
+  /** Bytes of the whole object, and those of them that are on the disk. */
+  readonly length: number;
+  readonly cached: number;
+  /** Allocated on the volume. */
+  readonly disk_bytes: number;
+  /** ISO 8601, UTC. */
+  readonly last_used: string;
+  /** When S3 last vouched for it; absent for an upload that nobody has read yet. */
+  readonly validated?: string;
+}
+
+/** A bucket of which something is on the disk. */
+export interface CachedBucket {
+  readonly type: 'bucket';
+  readonly origin: string;
+  readonly bucket: string;
+  readonly objects: number;
+  readonly cached: number;
+  readonly disk_bytes: number;
+  /** ISO 8601, UTC; absent where there is no object. */
+  readonly last_used?: string;
+}
+
+/** Tells once a second how far it is. */
+export interface ListProgress {
+  readonly type: 'progress';
+  /** Objects looked at, whether they are meant or not. */
+  readonly looked: number;
+}
+
+export interface ListEnd {
+  readonly type: 'end';
+  readonly objects: number;
+  readonly cached: number;
+  readonly disk_bytes: number;
+}
+
+export type ListEvent = CachedObject | CachedBucket | ListProgress | ListEnd;
