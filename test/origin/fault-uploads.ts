@@ -9,6 +9,7 @@ const DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n';
 const BETWEEN_MS = 50;
 
 const begun = new WeakMap<Exchange, number>();
+const closed = new WeakMap<Exchange, Promise<unknown>>();
 
 /** A piece of a write's body has been read: when may the next be? */
 export async function pieceRead(set: SetFault, exchange: Exchange): Promise<void> {
@@ -23,7 +24,9 @@ export async function pieceRead(set: SetFault, exchange: Exchange): Promise<void
   if (resetUploadAfter !== undefined && read >= resetUploadAfter) request.socket.resetAndDestroy();
   if (stopReadingAfter !== undefined && read >= stopReadingAfter) {
     set.strike();
-    await Promise.race([set.released, once(response, 'close')]);
+    const gone = closed.get(exchange) ?? once(response, 'close');
+    closed.set(exchange, gone);
+    await Promise.race([set.released, gone]);
   }
 }
 
