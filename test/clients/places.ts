@@ -22,6 +22,11 @@ export const BY_PATH_TTL_0: Way = {
   style: 'path',
   title: 'through Cistern at TTL 0',
 };
+export const BY_NAME_TTL_0: Way = {
+  reach: 'through Cistern at TTL 0',
+  style: 'virtual',
+  title: 'through Cistern at TTL 0, virtual-hosted',
+};
 export const WAYS: readonly Way[] = [DIRECT, BY_PATH, BY_NAME, BY_PATH_TTL_0];
 
 /** What a client test works with. Names under cistern.test are known to the proxy alone, by its upstream_overrides. */

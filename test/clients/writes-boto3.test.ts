@@ -26,8 +26,8 @@ describeWith('boto3', 'uploads by boto3', () => {
     });
 
     it('are kept with each checksum algorithm', { timeout: MINUTE }, async () => {
-      const puts = algorithms.map(name => ['put', { path: 'medium', Key: `put/${name}`, ChecksumAlgorithm: name }]);
-      await boto3(place, ...(puts as Step[]));
+      const put = (name: string): Step => ['put', { path: 'medium', Key: `put/${name}`, ChecksumAlgorithm: name }];
+      await boto3(place, ...algorithms.map(put));
       for (const [i, name] of algorithms.entries()) {
         const first = FIRST[i]!;
         // Range is signed, and without a type in the request only S3 knows all headers: its answer to the range tells them.
@@ -71,7 +71,7 @@ describeWith('boto3', 'uploads by boto3', () => {
         expect(place.origin.object(BUCKET, `parts/${name}`)!.parts).toHaveLength(2);
         const first = (['part 2', 'checksums', 'range', 'HEAD', 'GET'] as const)[i]!;
         // What S3 says of one part's checksum is only certain where the object's is made of them.
-        const atMost = name === 'CRC64NVME' ? PART + 70_001 : 2;
+        const atMost = name === 'CRC64NVME' ? PART + 70_001 + 2 : 2;
         await place.expectAsDirectly(`parts/${name}`, { parts: 2, first, atMost });
       }
     });
