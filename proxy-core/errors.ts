@@ -74,6 +74,11 @@ export const ERRORS = {
     message: 'The host name could not be resolved.',
     action: 'Check the name and the DNS servers.',
   },
+  CacheUnavailable: {
+    status: 503,
+    message: "The cache folder can't be used as it would have to be.",
+    action: 'See the detail and `cistern status`; put the volume right and try again.',
+  },
   ClientClosedRequest: { status: 499, message: 'The client went away.', action: 'Nothing to do.' },
   ShuttingDown: {
     status: 503,

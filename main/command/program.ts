@@ -5,6 +5,7 @@ import { demo } from './demo.ts';
 import { type EnvOptions, env } from './env.ts';
 import { type Io, OK, USAGE } from './io.ts';
 import { ls } from './ls.ts';
+import { type PurgeOptions, purge } from './purge.ts';
 import { type S3Uri, s3Uri } from './s3-uri.ts';
 import { serve } from './serve.ts';
 import { type SettingsOptions, withSettingsOptions } from './settings-options.ts';
@@ -43,10 +44,10 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
     '--json',
     'as JSON, for programs',
   );
-  const care = <T>(
+  const care = <T, O extends CareCommandOptions = CareCommandOptions>(
     name: string,
     description: string,
-    action: (target: T, options: CareCommandOptions, io: Io) => Promise<number>,
+    action: (target: T, options: O, io: Io) => Promise<number>,
     argument: Argument,
   ): Command =>
     withSettingsOptions(
@@ -54,7 +55,7 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
         .command(name)
         .description(description)
         .addArgument(argument)
-        .action(async (target: T, options: CareCommandOptions) => {
+        .action(async (target: T, options: O) => {
           code = await action(target, options, io);
         }),
     )
@@ -70,6 +71,12 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
     ls,
     new Argument('[target]', 's3://bucket/prefix; without it, the buckets').argParser(s3Uri),
   );
+  care<S3Uri, PurgeOptions>(
+    'purge',
+    'remove what is cached of a bucket or prefix; nothing changes in S3',
+    purge,
+    new Argument('<target>', 's3://bucket/prefix').argParser(s3Uri),
+  ).option('--dry-run', 'only count what would be removed');
   add('demo', 'read sample data through the proxy, cold and warm; needs no AWS account', demo);
 
   try {

@@ -169,6 +169,25 @@ export class Catalog {
     if (entry.head?.version !== head.version) await this.#options.extents.removeAll(entry, head);
   }
 
+  /** What is in memory of an object is of the past, and the next reader looks at the volume: its files were removed. */
+  forget(storeKey: string, { epoch }: { readonly epoch: boolean } = { epoch: false }): void {
+    const entry = this.#entries.peek(storeKey) ?? this.#evicted.get(storeKey)?.deref();
+    if (!entry || this.#dirty.has(entry)) return;
+    if (entry.head?.written !== undefined) this.#options.onRead(entry);
+    entry.setHead(undefined, 0, '', false);
+    entry.lookedAt = Number.NEGATIVE_INFINITY;
+    if (epoch) entry.epoch = '';
+  }
+
+  /** The same for all objects in memory that `are`. */
+  forgetThose(are: (address: ObjectAddress) => boolean): void {
+    for (const entry of [...this.#entries.values()]) if (are(entry.address)) this.forget(entry.address.storeKey);
+    for (const ref of [...this.#evicted.values()]) {
+      const address = ref.deref()?.address;
+      if (address && are(address)) this.forget(address.storeKey);
+    }
+  }
+
   /** The object was deleted by a write that gave it this epoch: what was kept goes, unless it was written or read again since. */
   async dropDeleted(entry: ObjectEntry, epoch: string): Promise<void> {
     await this.look(entry.address);

@@ -1,31 +1,50 @@
+import { CisternError } from '../../errors.ts';
+import type { Catalog } from '../catalog.ts';
 import type { Disk } from '../disk/disk.ts';
+import { codeOf, inWords } from '../disk/disk-error.ts';
+import { DiskUnavailable } from '../disk/volume.ts';
 import { listBuckets, listObjects } from './list.ts';
 import { Pace } from './pace.ts';
-import type { ListEvent, Target } from './types.ts';
+import { purge } from './purge.ts';
+import type { ListEvent, PurgeEvent, Target } from './types.ts';
 import { Walk } from './walk.ts';
 
 export interface CareOptions {
   readonly cacheDir: string;
   readonly disk: Disk;
+  readonly catalog: Catalog;
 }
 
 /**
  * What a person asks of the cache as a whole. Everything goes through it in small steps, with rests, while it serves; all of it
- * ends when `signal` says so.
+ * ends when `signal` says so. What the volume refuses is a {@link CisternError}.
  */
 export class Care {
-  readonly #options: CareOptions;
-  readonly #walk: Walk;
+  readonly #options: CareOptions & { readonly walk: Walk };
 
   constructor(options: CareOptions) {
-    this.#options = options;
-    this.#walk = new Walk({ volume: options.disk.volume, cacheDir: options.cacheDir });
+    this.#options = { ...options, walk: new Walk({ volume: options.disk.volume, cacheDir: options.cacheDir }) };
   }
 
   /** Everything that is cached of a target, in no order that means something; without one, all buckets. */
   list(signal: AbortSignal, target?: Target): AsyncIterable<ListEvent> {
-    const options = { volume: this.#options.disk.volume, walk: this.#walk };
+    const options = { volume: this.#options.disk.volume, walk: this.#options.walk };
     const pace = new Pace(signal);
-    return target ? listObjects(options, pace, target) : listBuckets(options, pace);
+    return inWordsOf(target ? listObjects(options, pace, target) : listBuckets(options, pace));
+  }
+
+  /** Removes what is cached of a target; `dryRun`: only counts it. */
+  purge(signal: AbortSignal, target: Target, dryRun: boolean): AsyncIterable<PurgeEvent> {
+    return inWordsOf(purge(this.#options, new Pace(signal), target, dryRun));
+  }
+}
+
+async function* inWordsOf<T>(events: AsyncIterable<T>): AsyncGenerator<T> {
+  try {
+    yield* events;
+  } catch (error) {
+    const isVolumes = error instanceof DiskUnavailable || codeOf(error) !== undefined;
+    if (!isVolumes || (error as Error).name === 'AbortError') throw error;
+    throw new CisternError('CacheUnavailable', inWords(error), { cause: error });
   }
 }

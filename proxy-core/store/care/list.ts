@@ -1,14 +1,15 @@
 import type { Stats } from 'node:fs';
 import { isMissing } from '../disk/disk-error.ts';
+import { namesIn } from '../disk/eviction.ts';
 import { allocatedBytes } from '../disk/scratch.ts';
 import type { Volume } from '../disk/volume.ts';
 import { Coverage, inOrder } from './coverage.ts';
 import { type ObjectFiles, objectsIn, type VersionFiles } from './object-files.ts';
-import type { Pace } from './pace.ts';
+import { inHand, type Pace } from './pace.ts';
 import { type SeenHead, seeHead } from './seen-head.ts';
 import { treeFolders } from './tree.ts';
 import type { CachedBucket, CachedObject, ListEnd, ListEvent, Target } from './types.ts';
-import type { Walk } from './walk.ts';
+import type { Leaf, Walk } from './walk.ts';
 
 const TELL_EVERY = 1000;
 
@@ -65,20 +66,23 @@ async function* objects(
 ): AsyncGenerator<CachedObject | { type: 'progress'; looked: number }> {
   let looked = 0;
   let toldAt = performance.now();
-  for await (const leaf of walk.leaves(pace, folders)) {
-    const names = await pace.step(() => volume.readdir(leaf.path)).catch(noneIfMissing);
-    for (const files of objectsIn(leaf.path, names).objects) {
-      if (performance.now() - toldAt > TELL_EVERY) {
-        toldAt = performance.now();
-        yield { type: 'progress', looked };
-      }
+  const inLeaf = async (leaf: Leaf): Promise<CachedObject[]> => {
+    const found: CachedObject[] = [];
+    for (const files of objectsIn(leaf.path, await pace.step(() => namesIn(volume, leaf.path))).objects) {
       if (!files.hasHead) continue;
       looked++;
       const head = await pace.step(() => seeHead(volume, files.head, files.hash, leaf.folder));
       // What is damaged can't be served, and goes when it is read or verified.
       if (head === undefined || head === 'damaged' || !head.address.key.startsWith(prefix)) continue;
-      yield await describe(volume, pace, files, head);
+      found.push(await describe(volume, pace, files, head));
     }
+    return found;
+  };
+  for await (const found of inHand(walk.leaves(pace, folders), inLeaf)) {
+    yield* found;
+    if (performance.now() - toldAt < TELL_EVERY) continue;
+    toldAt = performance.now();
+    yield { type: 'progress', looked };
   }
 }
 
@@ -144,11 +148,6 @@ function add(sum: { -readonly [K in keyof Omit<ListEnd, 'type'>]: number }, one:
 interface Tallied {
   readonly cached: number;
   readonly disk_bytes: number;
-}
-
-function noneIfMissing(error: unknown): string[] {
-  if (isMissing(error)) return [];
-  throw error;
 }
 
 function undefinedIfMissing(error: unknown): undefined {

@@ -54,3 +54,25 @@ export interface ListEnd {
 }
 
 export type ListEvent = CachedObject | CachedBucket | ListProgress | ListEnd;
+
+export interface PurgeProgress {
+  readonly type: 'progress';
+  /** Objects looked at, whether they are meant or not. */
+  readonly looked: number;
+  readonly objects: number;
+  readonly disk_bytes: number;
+}
+
+export interface PurgeEnd {
+  readonly type: 'end';
+  /** Objects that were removed, or would be. */
+  readonly objects: number;
+  /** Allocated bytes that were set free, or would be. */
+  readonly disk_bytes: number;
+  readonly dry_run: boolean;
+  /** Files that could not be removed, and why the first of them could not. */
+  readonly left: number;
+  readonly problem?: string;
+}
+
+export type PurgeEvent = PurgeProgress | PurgeEnd;

@@ -109,10 +109,10 @@ export class Scratch {
     if (this.volume.available) for (const aside of this.#leftovers) this.drop(aside);
   }
 
-  /** Removes a published file. */
-  async remove(path: string): Promise<void> {
+  /** Removes a published file. @param known its allocated bytes, where somebody has just looked */
+  async remove(path: string, known?: number): Promise<void> {
     const { volume } = this;
-    const size = await volume.stat(path).then(allocatedBytes, () => 0);
+    const size = known ?? (await volume.stat(path).then(allocatedBytes, () => 0));
     await volume.unlink(path);
     this.#onBytes(-size, path);
   }
