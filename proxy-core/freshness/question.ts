@@ -46,7 +46,8 @@ export interface Asking {
  *
  * One byte is asked for instead, where Range may be added, when a 304 would not tell enough: under `aws:kms` it doesn't prove
  * that the caller may use the key; of what a write told only S3 knows the rest, which a 304 with the date completes where it
- * was all but that; and when a write has overtaken a head but not its bytes, every other field may have changed.
+ * was all but that; when a write has overtaken a head but not its bytes, every other field may have changed; and a restore
+ * from an archive ends without touching ETag or date.
  */
 export function questionFor(asking: Asking, { head, overtaken, sameBytes }: Candidate): Question {
   const { method, headers, facts, signature, partNumber } = asking;
@@ -56,11 +57,11 @@ export function questionFor(asking: Asking, { head, overtaken, sameBytes }: Cand
     facts.ifMatch === undefined || facts.ifMatch.trim() === head.etag || `"${facts.ifMatch.trim()}"` === head.etag;
   if (others !== undefined || !ifMatchIsOurs || isSigned(signature, 'if-none-match')) return plainly;
   // A HEAD's own answer has all headers, and no body.
-  if (method === 'HEAD' && overtaken) return plainly;
+  if (method === 'HEAD' && (overtaken || isPassing(head))) return plainly;
   const asked = facts.ifMatch !== undefined;
   const mayAsk = asked || !isSigned(signature, 'if-match');
   const wantsHeaders = overtaken && (head.written !== undefined || sameBytes);
-  const wantsByte = method === 'GET' && head.length > 0 && (isKms(head) || wantsHeaders);
+  const wantsByte = method === 'GET' && head.length > 0 && (isKms(head) || isPassing(head) || wantsHeaders);
   if (wantsByte && partNumber === undefined && mayAsk && !isSigned(signature, 'range')) {
     const oneByte = setHeader(headers, 'Range', 'bytes=0-0');
     return { headers: asked ? oneByte : setHeader(oneByte, 'If-Match', head.etag), how: 'one_byte' };
@@ -74,6 +75,18 @@ export function questionFor(asking: Asking, { head, overtaken, sameBytes }: Cand
 function isKms(head: Head): boolean {
   return headerValue(head.headers, 'x-amz-server-side-encryption')?.startsWith('aws:kms') === true;
 }
+
+/** It tells of a state that S3 changes by itself, which its validators don't show: archived, being restored, restored, replicated. */
+function isPassing({ headers }: Head): boolean {
+  return (
+    headerValue(headers, 'x-amz-restore') !== undefined ||
+    headerValue(headers, 'x-amz-archive-status') !== undefined ||
+    headerValue(headers, 'x-amz-replication-status') === 'PENDING' ||
+    ARCHIVES.has(headerValue(headers, 'x-amz-storage-class') ?? '')
+  );
+}
+
+const ARCHIVES: ReadonlySet<string> = new Set(['GLACIER', 'DEEP_ARCHIVE']);
 
 /** A write told it, and all that a reader is to hear but for Last-Modified: where something was left to S3 it has no Content-Type. */
 function isWholeButDate(head: Head): boolean {

@@ -37,7 +37,7 @@ export async function askToGet(reading: Reading, head: Head, wanted: Wanted, sam
       return askToGet(reading, head, wanted, true);
     if (entry.head?.version === head.version) {
       if (answer.status === 304) trust.update(entry, answer.headers, epoch, sentAt);
-      else if (candidate.overtaken) learnHead(reading, answer, sentAt);
+      else learnHead(reading, answer, sentAt);
     }
     reading.vouched(head, answer.headers, sentAt);
     note.outcome = 'REVALIDATED';

@@ -1,6 +1,6 @@
 import { EXTENT, type Fill, type Head, type ObjectEntry, SMALL, type Store } from '../store/index.ts';
 import { mayCompress } from './compressible.ts';
-import { isOvertaken, type Learnt, mergeHeads } from './learn.ts';
+import { isOvertaken, isSameHead, type Learnt, mergeHeads } from './learn.ts';
 import type { ReadSettings } from './types.ts';
 import type { Window } from './window.ts';
 
@@ -42,8 +42,7 @@ export class Keeping {
     if (part) void store.catalog.publishPart(entry, head, options.partNumber ?? 0, part).catch(() => {});
     this.small = head.length <= SMALL && (!span || span.end - span.start + 1 === head.length);
     if (this.small || (!store.takesFills && !settings.ram_cache_eligible)) return;
-    if (overtaken || known?.version !== head.version || known.headers.length !== head.headers.length)
-      void store.keepHead(entry, head, stamp);
+    if (overtaken || !isSameHead(known, head)) void store.keepHead(entry, head, stamp);
     else store.catalog.touch(entry, sentAt, epoch, Math.max(settings.get_ttl, settings.head_ttl));
     if (!span) return;
     this.fill = store.fill(entry, head, span, {

@@ -1,5 +1,5 @@
 import type { RawHeaders } from '../request/index.ts';
-import { isOvertaken, learn, mergeHeads } from './learn.ts';
+import { isOvertaken, isSameHead, learn, mergeHeads } from './learn.ts';
 import type { Reading } from './reading.ts';
 
 /**
@@ -23,7 +23,7 @@ export function learnHead(
   const stamp = { validatedAt: sentAt, epoch };
   store.adopt(entry, head, stamp);
   trust.allow(request, entry, epoch, sentAt);
-  if (known?.version === head.version && headEpoch === epoch && known.headers.length === head.headers.length)
+  if (headEpoch === epoch && isSameHead(known, head))
     store.catalog.touch(entry, sentAt, epoch, Math.max(settings.get_ttl, settings.head_ttl));
   else void store.keepHead(entry, head, stamp);
   return true;

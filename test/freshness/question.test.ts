@@ -130,6 +130,20 @@ describe('S3 is asked about a candidate', () => {
     expect(question).toEqual({ headers: [...headers, 'If-None-Match', ETAG], how: 'if_none_match' });
   });
 
+  it.each([
+    ['x-amz-restore', 'ongoing-request="true"'],
+    ['x-amz-restore', 'ongoing-request="false", expiry-date="Fri, 21 Dec 2029 00:00:00 GMT"'],
+    ['x-amz-storage-class', 'DEEP_ARCHIVE'],
+    ['x-amz-archive-status', 'ARCHIVE_ACCESS'],
+    ['x-amz-replication-status', 'PENDING'],
+  ])('so that all headers come with its answer, where S3 changes some by itself: %s: %s', (...passing) => {
+    const candidate = { ...head(), headers: [...head().headers, ...passing] };
+    expect(ask([], candidate, { method: 'HEAD' }).how).toBe('as_it_came');
+    expect(ask([], candidate).how).toBe('one_byte');
+    expect(ask(['Range', 'bytes=5-9'], candidate, { signed: ['range'] }).how).toBe('if_none_match');
+    expect(ask([], candidate, { partNumber: 1 }).how).toBe('if_none_match');
+  });
+
   it('not by a byte of an object that has none', () => {
     const question = ask([], head({ kms: true, length: 0 }));
     expect(question.how).toBe('if_none_match');

@@ -118,6 +118,27 @@ describe('an object that has changed', () => {
     }
   });
 
+  it.each([0, HOUR])(
+    'in what a header says, and in no more, is told by every process on the directory: ttl %d',
+    async ttl => {
+      const { origin, client, another } = await placeWith(0);
+      const [writtenAt, rewrittenAt] = [Date.now() - HOUR, Date.now() - 5000];
+      const put = (type: string, lastModified: number) =>
+        origin.put('data', 'k', generatedBody(200_000), { headers: ['Content-Type', type], lastModified });
+      put('a/a', writtenAt);
+      await client.send();
+      put('b/b', rewrittenAt);
+      expect((await client.send()).header('content-type')).toBe('b/b');
+      // What is on disk is all that this one knows.
+      await eventually(async () => {
+        const { client: late } = await another({ cache: { get_ttl: ttl, head_ttl: ttl } });
+        origin.reset();
+        expect((await late.send()).header('content-type')).toBe('b/b');
+        return origin.bodiesServed('k') === 0;
+      });
+    },
+  );
+
   it('is seen by HEAD, and a GET after that never mixes its head with old bytes', async () => {
     const { get, origin } = await placeWith(0);
     await get();
