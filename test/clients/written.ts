@@ -15,9 +15,8 @@ export type Reading =
   | `checksums of part ${number}`;
 
 export interface WritePlace extends Place {
-  /** The proxy variables of a second process on the same directory. */
-  readonly otherVariables: Readonly<Record<string, string>>;
-  readonly otherUrl: string;
+  /** The same by way of the other process. */
+  readonly throughOther: Place;
   /**
    * Reads the object in every way through both processes, the one named `first` first, and expects each answer to be what
    * the origin gives directly, and S3 to have sent no more content than `atMost`. `parts` are read by their numbers.
@@ -30,6 +29,8 @@ export interface WritePlace extends Place {
 export interface AsDirectly {
   readonly first?: Reading;
   readonly parts?: number;
+  /** All by default. */
+  readonly readings?: readonly Reading[];
   /** Bytes of content from S3; by default one for each process, which asks so about an upload that it has not read yet. */
   readonly atMost?: number;
 }
@@ -55,7 +56,8 @@ export function describeWrites(define: (place: WritePlace) => void, ways = WRITE
     });
     const ask = (client: Client, key: string, reading: Reading) => client.send(askFor(place, key, reading));
 
-    const expectAsDirectly = async (key: string, { first = 'GET', parts = 0, atMost = 2 }: AsDirectly = {}) => {
+    const expectAsDirectly = async (key: string, options: AsDirectly = {}) => {
+      const { first = 'GET', parts = 0, atMost = 2 } = options;
       // What it has read before, it may have in memory.
       if (seenByOther.has(key)) {
         const expected = comparable(await ask(direct, key, 'HEAD'));
@@ -65,7 +67,9 @@ export function describeWrites(define: (place: WritePlace) => void, ways = WRITE
         );
       }
       seenByOther.add(key);
-      const readings = readingsOf(parts).sort((a, b) => Number(b === first) - Number(a === first));
+      const readings = [...(options.readings ?? readingsOf(parts))].sort(
+        (a, b) => Number(b === first) - Number(a === first),
+      );
       const got: { readonly by: string; readonly reading: Reading; readonly answer: Answer }[] = [];
       const moved = await place.bytes(async () => {
         for (const [i, reader] of readers.entries()) {
@@ -96,24 +100,17 @@ export function describeWrites(define: (place: WritePlace) => void, ways = WRITE
       }
     };
 
-    const own = {
-      expectAsDirectly,
-      expectGone,
-      get otherUrl() {
+    const proxied = {
+      get proxyUrl() {
         return other;
       },
-      get otherVariables() {
+      get proxyVariables() {
         return { ...place.proxyVariables, HTTP_PROXY: other, http_proxy: other };
       },
     };
-    // Its getters stay such: what they answer is there only when the tests run.
-    define(Object.defineProperties(
-      {},
-      {
-        ...Object.getOwnPropertyDescriptors(place),
-        ...Object.getOwnPropertyDescriptors(own),
-      },
-    ) as WritePlace);
+    // What the getters answer is there only when the tests run.
+    const throughOther: Place = Object.create(place, Object.getOwnPropertyDescriptors(proxied));
+    define(Object.assign(Object.create(place), { throughOther, expectAsDirectly, expectGone }));
   });
 }
 
