@@ -2,6 +2,7 @@ import {
   type HeaderFacts,
   headerValue,
   isSigned,
+  parseHttpDate,
   type RawHeaders,
   type SignatureFacts,
   setHeader,
@@ -68,7 +69,7 @@ export function questionFor(asking: Asking, { head, overtaken, sameBytes }: Cand
   }
   // S3 takes no Range beside a part's number.
   if (wantsByte && partNumber !== undefined && isKms(head)) return plainly;
-  if (wantsHeaders && !isWholeButDate(head)) return plainly;
+  if (wantsHeaders && (head.length === 0 || !isWholeButDate(head))) return plainly;
   return { headers: setHeader(headers, 'If-None-Match', head.etag), how: 'if_none_match' };
 }
 
@@ -102,6 +103,17 @@ export type Verdict =
   /** The answer is the answer: relay it, and store it where it is a body. */
   | 'answer';
 
+/**
+ * Whether an object with such a Last-Modified is the one that a write made whose answer had such a Date, both in ms, and not
+ * the same bytes written again. S3 dates an object by when it took the write in, in whole seconds; the answer's Date is later,
+ * and perhaps another machine's.
+ */
+export function isOfWrite(written: number, lastModified: number | undefined): boolean {
+  return lastModified !== undefined && lastModified <= written + CLOCKS;
+}
+
+const CLOCKS = 2000;
+
 /** RFC 9110 section 15.4.5 and design section 5: which 304 (or one-byte 206) vouches for which head. */
 export function judge(question: Question, head: Head, status: number, headers: RawHeaders): Verdict {
   if (question.how === 'as_it_came') return 'answer';
@@ -117,7 +129,10 @@ export function judge(question: Question, head: Head, status: number, headers: R
   }
   const lastModified = headerValue(headers, 'last-modified');
   const known = headerValue(head.headers, 'last-modified');
-  // What a write told is complete with the date; a 206 has it, and a 304 that doesn't leaves too much open.
-  if (head.written !== undefined && lastModified === undefined) return 'rewritten';
+  // What a write told is complete with its date; a 206 tells all, and a 304 without it leaves too much open.
+  if (head.written !== undefined && question.how === 'if_none_match')
+    return isOfWrite(head.written, lastModified === undefined ? undefined : parseHttpDate(lastModified))
+      ? 'vouched'
+      : 'rewritten';
   return lastModified !== undefined && known !== undefined && lastModified !== known ? 'rewritten' : 'vouched';
 }

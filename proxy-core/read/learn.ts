@@ -1,3 +1,4 @@
+import { isOfWrite } from '../freshness/index.ts';
 import { headerValue, parseHttpDate, type RawHeaders, type Span } from '../request/index.ts';
 import { type Head, type ObjectEntry, type Part, versionId } from '../store/index.ts';
 import { headHeaders, partHeaders } from './answer.ts';
@@ -96,11 +97,8 @@ export function isSameHead(known: Head | undefined, head: Head): boolean {
 /** The same bytes may have been written again, with other checksums. What a write told knows only when it was answered. */
 function isSameWriting(known: Head, seen: Head): boolean {
   if (known.written === undefined) return known.lastModified === seen.lastModified;
-  return seen.lastModified !== undefined && seen.lastModified <= known.written + CLOCKS;
+  return isOfWrite(known.written, seen.lastModified);
 }
-
-/** Last-Modified is when S3 took a write in, in whole seconds; its answer has a later Date, of perhaps another machine. */
-const CLOCKS = 2000;
 
 function lastModifiedOf(headers: RawHeaders): number | undefined {
   const value = headerValue(headers, 'last-modified');
