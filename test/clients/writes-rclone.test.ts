@@ -7,7 +7,7 @@ import { BUCKET, BY_NAME, BY_NAME_TTL_0 } from './places.ts';
 import { rclone } from './rclone.ts';
 import { describeWrites } from './written.ts';
 
-const MINUTE = 60_000;
+const MINUTES = 120_000;
 const PARTS = ['--s3-upload-cutoff', '5M', '--s3-chunk-size', '5M', '--s3-upload-concurrency', '3'];
 
 describeWith('rclone', 'uploads by rclone', () => {
@@ -17,7 +17,7 @@ describeWith('rclone', 'uploads by rclone', () => {
       const at = (name: string) => join(place.folder, name);
       const remote = (path: string) => `:s3:${BUCKET}/${path}`;
 
-      it('are kept by copy, followed by sync and moveto, and gone by delete', { timeout: MINUTE }, async () => {
+      it('are kept by copy, followed by sync and moveto, and gone by delete', { timeout: MINUTES }, async () => {
         const names = ['ü x.txt', 'sub/nothing', 'sub/b.bin'];
         for (const [i, name] of names.entries()) await putFile(at(`tree/${name}`), sampleBytes(i * 50_021 + 5, i));
         await putFile(at('tree/sub/nothing'), Buffer.alloc(0));

@@ -6,14 +6,14 @@ import { putFile, sampleBytes } from './files.ts';
 import { BUCKET, BY_NAME, BY_PATH_TTL_0 } from './places.ts';
 import { describeWrites, type WritePlace } from './written.ts';
 
-const MINUTE = 60_000;
+const MINUTES = 120_000;
 /** What S3 copies or restores passes nobody: it is fetched when it is read. */
 const FETCHED = Number.POSITIVE_INFINITY;
 
 describeWith('aws', 'aws s3api', () => {
   describeWrites(
     place => {
-      it('tags and grants leave the bytes where they are, and every header is true', { timeout: MINUTE }, async () => {
+      it('tags and grants leave the bytes where they are, and every header is true', { timeout: MINUTES }, async () => {
         await putFile(join(place.folder, 'up'), sampleBytes(150_000, 1));
         await api(place, 'put-object', 'about', '--body', 'up', '--content-type', 'text/plain', '--tagging', 'a=1');
         await place.expectAsDirectly('about');
@@ -26,7 +26,7 @@ describeWith('aws', 'aws s3api', () => {
         await place.expectAsDirectly('about', { first: 'checksums' });
       });
 
-      it('copies, also onto themselves, and restores are seen by both processes', { timeout: MINUTE }, async () => {
+      it('copies, also onto themselves, and restores are seen by both processes', { timeout: MINUTES }, async () => {
         await putFile(join(place.folder, 'up'), sampleBytes(90_000, 2));
         await api(place, 'put-object', 'source', '--body', 'up', '--metadata', 'of=source', '--content-type', 'a/b');
         await putFile(join(place.folder, 'up'), sampleBytes(1000, 3));
