@@ -25,7 +25,7 @@ import {
 } from './observe/index.ts';
 import { compatibleHosts, TargetParser } from './request/index.ts';
 import { BucketSettings, type Settings } from './settings/index.ts';
-import { Store } from './store/index.ts';
+import { Store, type VolumeReport } from './store/index.ts';
 import { createUpstream, type OwnAddress } from './upstream/index.ts';
 
 export interface CoreOptions {
@@ -71,6 +71,7 @@ export async function startCore(settings: Settings, options: CoreOptions = {}): 
 
   const { cache, server, connection_pool: pool, logging } = settings;
   const buckets: BucketSettings = new BucketSettings(settings, { isThere: () => store.isThere() });
+  let volume: VolumeReport | undefined;
   const store: Store = new Store({
     cacheDir: cache.cache_dir,
     maxDiskBytes: cache.max_cache_size,
@@ -88,6 +89,10 @@ export async function startCore(settings: Settings, options: CoreOptions = {}): 
     shared: cache.file_mode === 'shared',
     onProblem,
     onEvent,
+    onVolume: report => {
+      volume = report;
+      for (const line of [`cache volume: ${report.summary}`, ...report.notes]) log.info(line);
+    },
     counters,
   });
   await store.open();
@@ -171,6 +176,7 @@ export async function startCore(settings: Settings, options: CoreOptions = {}): 
     ram_limit: cache.ram_cache_enabled ? cache.max_ram_cache_size : 0,
     ...(store.capacity.counted ? { disk_bytes: store.capacity.bytes } : {}),
     disk_limit: cache.max_cache_size,
+    ...(volume ? { volume } : {}),
   });
   const allProblems = () => [
     ...(options.notices ?? []),

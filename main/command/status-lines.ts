@@ -22,6 +22,7 @@ export function statusLines(status: StatusSnapshot): string[] {
       addresses[name] ? [row(name, addresses[name])] : [],
     ),
     row('cache', cache.dir),
+    ...(cache.volume ? [row('volume', cache.volume.summary)] : []),
     row('on disk', `${disk} of ${limit}`),
     row('in memory', `${bytes(cache.ram_bytes)} of ${bytes(cache.ram_limit)}`),
     row('requests', `${counters.requests}: ${outcomes.join(', ')}`),
@@ -32,6 +33,7 @@ export function statusLines(status: StatusSnapshot): string[] {
       `${bytes(counters.bytes_from_cache)} from the cache, ${bytes(counters.bytes_from_s3)} from S3${share === null ? '' : ` (${(share * 100).toFixed(1)} % from the cache)`}`,
     ),
     row('now', `${bytes(throughput.from_cache)}/s from the cache, ${bytes(throughput.from_s3)}/s from S3`),
+    ...(cache.volume?.notes.map(text => row('note', text)) ?? []),
     ...(status.problems.length === 0 ? [row('problems', 'none')] : status.problems.map(text => row('problem', text))),
   ];
 }

@@ -1,4 +1,5 @@
 import type { Counters } from '../observe/index.ts';
+import type { VolumeReport } from '../store/index.ts';
 import type { Throughput } from './throughput.ts';
 
 /** The counters as plain data; `bypass_reasons` counts bypassed requests by reason, `upload_reasons` uploads not kept. */
@@ -23,6 +24,8 @@ export interface CacheFacts {
   /** Bytes allocated on disk; absent until they have been counted. */
   readonly disk_bytes?: number;
   readonly disk_limit: number;
+  /** What its volume is and can do; absent until that has been tried. */
+  readonly volume?: VolumeReport;
 }
 
 /** Everything that status, dashboard, tray and window show, as one JSON document. Counts are since `started_at`. */

@@ -4,6 +4,7 @@ export type { CachedBucket, CachedObject, ListEnd, ListEvent, PurgeEnd, PurgeEve
 export type { Content } from './disk/extent-file.ts';
 export { EXTENT, SMALL, UNIT } from './disk/extent-format.ts';
 export { bucketFolder, versionId } from './disk/paths.ts';
+export type { VolumeReport } from './disk/probe.ts';
 export type { ObjectEntry } from './entry.ts';
 export type { Fill } from './fill.ts';
 export type { Head, Part, Stamp } from './head.ts';

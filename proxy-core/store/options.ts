@@ -1,4 +1,5 @@
 import type { FreeSpaceFloor } from './disk/free-space.ts';
+import type { VolumeReport } from './disk/probe.ts';
 
 export interface StoreOptions {
   readonly cacheDir: string;
@@ -24,6 +25,8 @@ export interface StoreOptions {
   readonly onProblem: (key: string, message: string | undefined) => void;
   /** Something that happened and is over. */
   readonly onEvent: (key: string, message: string) => void;
+  /** What the volume of the cache is and can do, seconds after the start and each time it has come back. */
+  readonly onVolume: (report: VolumeReport) => void;
   readonly counters: StoreCounters;
 }
 

@@ -66,6 +66,7 @@ export async function openStore(cacheDir: string, options: Partial<StoreOptions>
       if (message === undefined) problems.delete(key);
       else problems.set(key, message);
     },
+    onVolume: () => {},
     counters,
     ...options,
   });

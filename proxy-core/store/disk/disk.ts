@@ -3,6 +3,7 @@ import { CacheFolder } from './cache-folder.ts';
 import { Capacity } from './capacity.ts';
 import { Instance } from './instance.ts';
 import { OpenFiles } from './open-files.ts';
+import { Probe } from './probe.ts';
 import { type FileModes, Scratch } from './scratch.ts';
 import { Trouble } from './trouble.ts';
 import { Volume } from './volume.ts';
@@ -21,6 +22,7 @@ export class Disk {
   readonly trouble: Trouble;
   readonly #folder: CacheFolder;
   readonly #instance: Instance;
+  readonly #probe: Probe;
   #clock: NodeJS.Timeout | undefined;
 
   constructor(options: StoreOptions) {
@@ -31,7 +33,10 @@ export class Disk {
       modes,
       deadline: options.diskTimeout,
       onProblem: message => options.onProblem('cache_folder', message),
-      onUsable: () => void this.#instance.beat(),
+      onUsable: () => {
+        void this.#instance.beat();
+        this.#probe.start();
+      },
     });
     this.volume = new Volume({
       deadline: options.diskTimeout,
@@ -70,6 +75,14 @@ export class Disk {
       instance: this.#instance.id,
       modes,
       onBytes: (bytes, path) => this.capacity.add(bytes, path),
+    });
+    this.#probe = new Probe({
+      volume: this.volume,
+      cacheDir,
+      scratch: this.scratch,
+      others: () => options.shared || !this.#instance.alone,
+      onProblem: options.onProblem,
+      onReport: options.onVolume,
     });
   }
 
@@ -113,7 +126,7 @@ export class Disk {
     this.capacity.stop();
     this.files.close();
     await this.#instance.stop();
-    const done = await Promise.all([this.volume.drained(), this.#folder.drained()]);
+    const done = await Promise.all([this.volume.drained(), this.#folder.drained(), this.#probe.stop()]);
     const { closed } = this.#folder;
     // What is not done by now is not done any more: from here on the folder may be another's.
     this.#folder.stop();
