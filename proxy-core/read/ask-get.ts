@@ -4,7 +4,7 @@ import { type Head, SMALL } from '../store/index.ts';
 import { learnHead } from './learn-head.ts';
 import type { Reading } from './reading.ts';
 import { fetchGap } from './send-bytes.ts';
-import { currentHead, gapRefused, sendVersion, startOver } from './send-version.ts';
+import { currentHead, gapRefused, sendVersion, startOver, vouchedHead } from './send-version.ts';
 import type { Wanted } from './wanted.ts';
 
 /** S3 is asked whether a candidate may be given to a GET, and answers with a 304, with bytes that are missing, or with all of it. */
@@ -35,13 +35,16 @@ export async function askToGet(reading: Reading, head: Head, wanted: Wanted, sam
     // The write that has come between changed something else: a 304 doesn't say what.
     if (answer.status === 304 && candidate.overtaken && head.written === undefined)
       return askToGet(reading, head, wanted, true);
-    if (entry.head?.version === head.version) {
-      if (answer.status === 304) trust.update(entry, answer.headers, epoch, sentAt);
-      else learnHead(reading, answer, sentAt);
-    }
+    const { head: known } = entry;
+    if (answer.status !== 304) {
+      if (known === head || (known?.version === head.version && known.written === undefined))
+        learnHead(reading, answer, sentAt);
+    } else if (known === head) trust.update(entry, answer.headers, epoch, sentAt);
+    const current = vouchedHead(reading, candidate, answer.headers);
+    if (!current) return reading.fetchAlone();
     reading.vouched(head, answer.headers, sentAt);
     note.outcome = 'REVALIDATED';
-    return reading.give(entry.head?.version === head.version ? entry.head : head, wanted);
+    return reading.give(current, wanted);
   }
   if (verdict === 'rewritten') {
     answer.discard();

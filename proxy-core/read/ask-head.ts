@@ -3,6 +3,7 @@ import type { Head } from '../store/index.ts';
 import { passOn } from './answer.ts';
 import { learnHead } from './learn-head.ts';
 import type { Reading } from './reading.ts';
+import { vouchedHead } from './send-version.ts';
 import type { Wanted } from './wanted.ts';
 
 /** S3 is asked by a HEAD: about a candidate, where there is one, else as the caller asked. */
@@ -33,10 +34,12 @@ export async function askToHead(
     const { head, wanted } = candidate;
     const verdict = judge(question, head, status, headers);
     if (verdict === 'vouched') {
-      if (entry.head?.version === head.version) trust.update(entry, headers, epoch, sentAt);
+      if (entry.head === head) trust.update(entry, headers, epoch, sentAt);
+      // A head that a write has overtaken is not asked about in this way.
+      const current = vouchedHead(reading, { head, overtaken: false }, headers) ?? head;
       reading.vouched(head, headers, sentAt);
       note.outcome = 'REVALIDATED';
-      return reading.give(entry.head?.version === head.version ? entry.head : head, wanted);
+      return reading.give(current, wanted);
     }
     if (verdict === 'rewritten') return askToHead(reading);
     const stale = status >= 500 ? reading.giveStale(head, wanted) : undefined;

@@ -1,3 +1,4 @@
+import { headerValue, type RawHeaders } from '../request/index.ts';
 import type { Head } from '../store/index.ts';
 import { NOT_KEPT, replay } from './answer.ts';
 import type { FlightAnswer } from './flight-options.ts';
@@ -61,11 +62,29 @@ export function startOver(reading: Reading, lead: FlightReader): Promise<void> {
 }
 
 /**
- * The head of this version after S3's answer: the same bytes may have been written again since, with other metadata.
- * Undefined when what is known of them then is not all that was asked for.
+ * The head of this version after the fetch of a gap: the same bytes may have been written again since, with other metadata.
+ * Undefined when what is known of them then is not all that was asked for, or only what a write told.
  */
 export function currentHead({ request, entry }: Reading, head: Head, { part }: Wanted): Head | undefined {
   const current = entry.head;
-  if (!current || current.version !== head.version || current === head) return head;
+  const isAnother = !current || current.version !== head.version || current === head;
+  if (isAnother || current.written !== undefined) return head.written === undefined ? head : undefined;
   return wantedOf(request, current, part) ? current : undefined;
+}
+
+/**
+ * The head to give when S3 has answered a question about one, with these headers: what is known by now of the same writing of
+ * its bytes. A write may have put another in its place, or removed it: then a head that was overtaken already is not all
+ * that S3 tells, and it is undefined.
+ */
+export function vouchedHead(
+  { entry }: Reading,
+  { head, overtaken }: { readonly head: Head; readonly overtaken: boolean },
+  headers: RawHeaders,
+): Head | undefined {
+  const current = entry.head;
+  const modified = headerValue(headers, 'last-modified') ?? headerValue(head.headers, 'last-modified');
+  const isSame = current?.version === head.version && headerValue(current.headers, 'last-modified') === modified;
+  if (isSame && current.written === undefined) return current;
+  return overtaken ? undefined : head;
 }
