@@ -76,10 +76,23 @@ export class Catalog {
     if (recent) return recent;
     let looking = this.#looking.get(address.storeKey);
     if (!looking) {
-      looking = this.#look(this.entry(address)).finally(() => this.#looking.delete(address.storeKey));
+      looking = this.#look(this.entry(address)).finally(() => {
+        if (this.#looking.get(address.storeKey) === looking) this.#looking.delete(address.storeKey);
+      });
       this.#looking.set(address.storeKey, looking);
     }
     return looking;
+  }
+
+  /** Another process has written these objects: who reads one from now on looks at the volume, and not with those who do already. */
+  lookAgain(storeKeys: readonly string[]): void {
+    for (const key of storeKeys) {
+      this.#looking.delete(key);
+      const entry = this.#entries.peek(key) ?? this.#evicted.get(key)?.deref();
+      if (!entry) continue;
+      entry.lookedAt = Number.NEGATIVE_INFINITY;
+      entry.revision++;
+    }
   }
 
   isDirty(entry: ObjectEntry): boolean {

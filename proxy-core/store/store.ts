@@ -45,7 +45,7 @@ export class Store implements UploadStore {
     const blocks = new Blocks({ algorithm: options.algorithm, maxBytes: options.ramEnabled ? options.maxRamBytes : 0 });
     this.#blocks = blocks;
     this.#gaps = new Gaps(blocks, options.mergeGap);
-    const disk = new Disk(options);
+    const disk = new Disk({ ...options, onMoved: storeKeys => this.catalog.lookAgain(storeKeys) });
     const { volume, capacity, scratch, files, trouble } = disk;
     this.#disk = disk;
     this.volume = volume;
@@ -245,6 +245,7 @@ export class Store implements UploadStore {
   async moveOn(objects: readonly ObjectAddress[]): Promise<void> {
     this.#options.counters.epochs_moved += objects.length;
     await this.catalog.moveOn(objects);
+    await this.#disk.neighbours.tell(objects.map(({ storeKey }) => storeKey));
   }
 
   /** Ends the store. Returns false when a thread is stuck on the volume, so that the process can't end in the ordinary way. */

@@ -2,6 +2,7 @@ import type { StoreOptions } from '../options.ts';
 import { CacheFolder } from './cache-folder.ts';
 import { Capacity } from './capacity.ts';
 import { Instance } from './instance.ts';
+import { Neighbours } from './neighbours.ts';
 import { OpenFiles } from './open-files.ts';
 import { Probe } from './probe.ts';
 import { type FileModes, Scratch } from './scratch.ts';
@@ -13,6 +14,11 @@ const BEAT_PATIENCE = 500;
 /** Between two looks for files to be closed or removed, ms. */
 const PURGE_EVERY = 5000;
 
+export interface DiskOptions extends StoreOptions {
+  /** Another process has given these objects, by their store keys, new epochs. */
+  readonly onMoved: (storeKeys: readonly string[]) => void;
+}
+
 /** The cache folder and its volume, this process on it, and the room there is: from `open` to `close`. */
 export class Disk {
   readonly volume: Volume;
@@ -20,12 +26,13 @@ export class Disk {
   readonly scratch: Scratch;
   readonly files: OpenFiles;
   readonly trouble: Trouble;
+  readonly neighbours: Neighbours;
   readonly #folder: CacheFolder;
   readonly #instance: Instance;
   readonly #probe: Probe;
   #clock: NodeJS.Timeout | undefined;
 
-  constructor(options: StoreOptions) {
+  constructor(options: DiskOptions) {
     const { cacheDir } = options;
     const modes: FileModes = options.shared ? { file: 0o660, folder: 0o2770 } : { file: 0o600, folder: 0o700 };
     this.#folder = new CacheFolder({
@@ -62,12 +69,18 @@ export class Disk {
       removeFolder: path => this.scratch.removeFolder(path),
       onProblem: message => options.onProblem('capacity', message),
     });
+    this.neighbours = new Neighbours({
+      onMoved: storeKeys => options.onMoved(storeKeys),
+      // A heartbeat that is under way may have looked around before the other one showed itself.
+      onMet: () => void this.#instance.beat().then(() => this.#instance.beat()),
+    });
     this.#instance = new Instance({
       volume: this.volume,
       cacheDir,
       modes,
-      facts: () => ({ bytes: this.capacity.bytes }),
+      facts: () => ({ bytes: this.capacity.bytes, neighbour: this.neighbours.address }),
       onBeat: error => this.trouble.beat(error),
+      onOthers: facts => this.neighbours.meet(facts.flatMap(neighbourOf)),
     });
     this.scratch = new Scratch({
       volume: this.volume,
@@ -91,7 +104,13 @@ export class Disk {
    * problem, not the end; rejects where the folder can never be used.
    */
   async open(): Promise<void> {
-    await this.#folder.open();
+    await this.neighbours.start(this.#instance.id);
+    try {
+      await this.#folder.open();
+    } catch (error) {
+      await this.neighbours.stop();
+      throw error;
+    }
     await Promise.race([this.#instance.start(), new Promise(resolve => setTimeout(resolve, BEAT_PATIENCE).unref())]);
     this.capacity.start();
     this.#clock = setInterval(() => {
@@ -125,7 +144,7 @@ export class Disk {
     clearInterval(this.#clock);
     this.capacity.stop();
     this.files.close();
-    await this.#instance.stop();
+    await Promise.all([this.#instance.stop(), this.neighbours.stop()]);
     const done = await Promise.all([this.volume.drained(), this.#folder.drained(), this.#probe.stop()]);
     const { closed } = this.#folder;
     // What is not done by now is not done any more: from here on the folder may be another's.
@@ -134,4 +153,9 @@ export class Disk {
     if (clean && !closed) this.scratch.clear();
     return clean;
   }
+}
+
+/** Where a process listens, by its instance file. */
+function neighbourOf(facts: { readonly neighbour?: unknown }): string[] {
+  return typeof facts.neighbour === 'string' ? [facts.neighbour] : [];
 }

@@ -24,6 +24,7 @@ export class Instance {
   readonly #mode: { file: number; folder: number };
   readonly #facts: () => object;
   readonly #onBeat: (error: Error | undefined) => void;
+  readonly #onOthers: (facts: readonly object[]) => void;
   readonly #others = new Map<string, Other>();
   #beat = 0;
   #offset = 0;
@@ -41,12 +42,15 @@ export class Instance {
     facts: () => object;
     /** Told of each heartbeat whether the volume took it. */
     onBeat?: (error: Error | undefined) => void;
+    /** Told at each heartbeat what the others that live tell of themselves. */
+    onOthers?: (facts: readonly object[]) => void;
   }) {
     this.#volume = options.volume;
     this.#folder = join(options.cacheDir, 'instances');
     this.#mode = options.modes;
     this.#facts = options.facts;
     this.#onBeat = options.onBeat ?? (() => {});
+    this.#onOthers = options.onOthers ?? (() => {});
   }
 
   /** Writes the first heartbeat, so that others know of this process before it serves anything; goes on beating where that fails. */
@@ -117,12 +121,12 @@ export class Instance {
       name => name.endsWith('.json') && name !== `${this.id}.json`,
     );
     for (const known of this.#others.keys()) if (!names.includes(known)) this.#others.delete(known);
+    const facts: object[] = [];
     for (const name of names) {
-      const beat = await this.#volume.readFile(join(this.#folder, name)).then(
-        file => file.toString('latin1', 0, 24),
-        () => undefined,
-      );
-      if (beat === undefined) continue;
+      const file = await this.#volume.readFile(join(this.#folder, name)).catch(() => undefined);
+      if (file === undefined) continue;
+      facts.push(factsIn(file));
+      const beat = file.toString('latin1', 0, 24);
       const other = this.#others.get(name);
       if (!other || other.beat !== beat) this.#others.set(name, { beat, movedAt: now });
       else if (now - other.movedAt > DEAD_AFTER) {
@@ -132,6 +136,7 @@ export class Instance {
       }
     }
     this.#alone = this.#others.size === 0;
+    this.#onOthers(facts);
   }
 
   /** What is below `tmp/` belongs to an instance; where none has shown itself from one sweep to the next, its owner has ended. */
@@ -145,5 +150,14 @@ export class Instance {
     const orphans = new Set(owned.filter(name => name !== this.id && !owners.has(`${name}.json`)));
     for (const name of orphans) if (this.#orphans.has(name)) await this.#volume.remove(join(tmp, name)).catch(() => {});
     this.#orphans = orphans;
+  }
+}
+
+/** What an instance file tells; nothing where it is being written. */
+function factsIn(file: Buffer): object {
+  try {
+    return Object(JSON.parse(file.toString('utf8')));
+  } catch {
+    return {};
   }
 }

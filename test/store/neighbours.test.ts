@@ -1,0 +1,114 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { Neighbours } from '../../proxy-core/store/disk/neighbours.ts';
+import { generatedBody } from '../origin/index.ts';
+import { type Client, eventually, startPlace } from '../read/helpers.ts';
+
+const HOUR = 3_600_000;
+const NEW = Buffer.from('what the other process wrote');
+
+describe('a write through one process', () => {
+  it('is seen by another on this machine as soon as its client has heard of it, whatever the ttl', async () => {
+    const place = await startPlace({ cache: { get_ttl: HOUR, head_ttl: HOUR } });
+    const { client: one } = await place.another();
+    const other = place.client;
+    await metEachOther(one, other);
+    for (let i = 0; i < 20; i++) {
+      const key = `k${i}`;
+      place.origin.put('data', key, generatedBody(1000, i));
+      await other.send({ key });
+      expect((await other.send({ key })).header('x-cache')).toBe('HIT');
+      if (i % 2 === 0) {
+        expect((await one.send({ key, method: 'PUT', body: NEW })).status).toBe(200);
+        expect((await other.send({ key })).body.equals(NEW), key).toBe(true);
+      } else {
+        expect((await one.send({ key, method: 'DELETE' })).status).toBe(204);
+        expect((await other.send({ key })).status, key).toBe(404);
+      }
+    }
+  });
+});
+
+describe('a neighbour', () => {
+  it('has heard when the teller goes on, of many keys in order', async () => {
+    const heard: string[] = [];
+    const [teller, listener] = [await neighbour(), await neighbour(keys => heard.push(...keys))];
+    teller.meet([listener.address!]);
+    const keys = Array.from({ length: 1000 }, (_, i) => `aws\0bucket\0${'\xff'.repeat(1000)}${i}`);
+    await teller.tell(keys);
+    expect(heard).toEqual(keys);
+    await Promise.all([teller.tell(['a']), teller.tell(['b'])]);
+    expect(heard.slice(-2)).toEqual(['a', 'b']);
+  });
+
+  it('that is gone, or does not answer, holds nobody up for long', async () => {
+    const teller = await neighbour();
+    const folder = await mkdtemp(join(tmpdir(), 'cistern-silent-'));
+    onTestFinished(() => rm(folder, { recursive: true, force: true }));
+    const address = process.platform === 'win32' ? '\\\\.\\pipe\\cistern-silent' : join(folder, 's');
+    const silent = createServer(socket => onTestFinished(() => void socket.destroy()));
+    await new Promise<void>(resolve => silent.listen(address, resolve));
+    onTestFinished(() => void silent.close());
+    for (const reachable of ['it answers nothing', undefined]) {
+      if (!reachable) silent.close();
+      teller.meet([]);
+      teller.meet([address]);
+      const since = performance.now();
+      await teller.tell(['k']);
+      expect(performance.now() - since).toBeLessThan(1000);
+    }
+  });
+
+  it('hears of others as they come', async () => {
+    let met = 0;
+    const [teller, listener] = [await neighbour(), await neighbour(undefined, () => met++)];
+    teller.meet([listener.address!]);
+    await teller.tell(['k']);
+    expect(met).toBe(1);
+  });
+
+  it('is not led astray by what is no message', async () => {
+    const heard: string[] = [];
+    const listener = await neighbour(keys => heard.push(...keys));
+    for (const text of ['{}\n', '[1]\n', 'no json\n']) {
+      const socket = connect({ path: listener.address! });
+      socket.write(text);
+      await new Promise(resolve => socket.once('close', resolve).resume());
+    }
+    expect(heard).toEqual([]);
+  });
+
+  it('leaves no file behind', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'cistern-neighbours-'));
+    onTestFinished(() => rm(folder, { recursive: true, force: true }));
+    const before = process.env.TMPDIR;
+    process.env.TMPDIR = folder;
+    const one = await neighbour();
+    if (before === undefined) delete process.env.TMPDIR;
+    else process.env.TMPDIR = before;
+    if (process.platform !== 'win32') expect((await readdir(folder)).length).toBe(1);
+    await one.stop();
+    expect(await readdir(folder)).toEqual([]);
+  });
+});
+
+async function neighbour(onMoved: (keys: readonly string[]) => unknown = () => {}, onMet = () => {}) {
+  const made = new Neighbours({ onMoved, onMet });
+  await made.start('test');
+  onTestFinished(() => made.stop());
+  return made;
+}
+
+/** Until what is written through one is seen through the other at once: each has met the other by then. */
+async function metEachOther(one: Client, other: Client): Promise<void> {
+  let i = 0;
+  await eventually(async () => {
+    const body = Buffer.from(`meeting ${i++}`);
+    await other.send({ key: 'meeting' });
+    await one.send({ key: 'meeting', method: 'PUT', body });
+    return (await other.send({ key: 'meeting' })).body.equals(body);
+  });
+}
