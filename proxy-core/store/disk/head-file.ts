@@ -76,7 +76,11 @@ export function decodeAnyHead(file: Buffer): (HeadFile & { readonly storeKey: st
       checksumsKnown: stored.checksums_known,
       written: stored.written,
     },
-    stamp: decodeStamp(file.toString('latin1', 0, STAMP_BYTES), version),
+    // What a write told is never vouched for: a stamp on it is meant for the head that a reader is bringing in its place.
+    stamp:
+      stored.written === undefined
+        ? decodeStamp(file.toString('latin1', 0, STAMP_BYTES), version)
+        : { validatedAt: 0, epoch: '' },
     bodyAt: newline + 1,
   };
 }

@@ -48,10 +48,16 @@ describe('a head file', () => {
         const file = Buffer.concat([encodeHead(key, known, when), body]);
         const found = decodeHead(key, file);
         expect(found?.head).toEqual(known);
-        expect(found?.stamp).toEqual(when);
+        expect(found?.stamp).toEqual(known.written === undefined ? when : { validatedAt: 0, epoch: '' });
         expect(file.subarray(found?.bodyAt).equals(body)).toBe(true);
       }),
     );
+  });
+
+  it('that a write told is not vouched for by a stamp that was meant for the head in its place', () => {
+    const file = encodeHead(KEY, { ...HEAD, written: 1 }, { validatedAt: 0, epoch: '' });
+    file.write(encodeStamp(STAMP, HEAD.version), 0, 'latin1');
+    expect(decodeHead(KEY, file)).toMatchObject({ head: { written: 1 }, stamp: { validatedAt: 0, epoch: '' } });
   });
 
   it('is stale or a miss, never another head, whichever byte of it is flipped', () => {
