@@ -79,6 +79,11 @@ export const ERRORS = {
     message: "The cache folder can't be used as it would have to be.",
     action: 'See the detail and `cistern status`; put the volume right and try again.',
   },
+  VerifyRunning: {
+    status: 409,
+    message: 'This proxy is verifying its cache already.',
+    action: 'Let that come to its end, or stop it where it was started.',
+  },
   ClientClosedRequest: { status: 499, message: 'The client went away.', action: 'Nothing to do.' },
   ShuttingDown: {
     status: 503,

@@ -1,5 +1,6 @@
 import type { CachedBucket, CachedObject, ListEnd, ListEvent } from '../../proxy-core/store/index.ts';
 import { type CareCommandOptions, targetQuery, withProxy } from './care-source.ts';
+import { objectsOf } from './counts.ts';
 import { type Io, OK } from './io.ts';
 import { escaped, type S3Uri } from './s3-uri.ts';
 import { bytes } from './status-lines.ts';
@@ -17,7 +18,7 @@ export function ls(target: S3Uri | undefined, options: CareCommandOptions, io: I
       : ask<ListEvent>('GET', '/v1/buckets');
     const list = new List(options.json === true, io);
     for await (const event of events) {
-      if (event.type === 'progress') io.show(`looked at ${event.looked.toLocaleString('en')} objects`);
+      if (event.type === 'progress') io.show(`looked at ${objectsOf(event.looked)}`);
       else if (event.type === 'end') list.end(event);
       else if (options.origin === undefined || event.origin === options.origin) list.add(event);
       if (!(await io.taken())) return OK;
@@ -46,8 +47,7 @@ class List {
     this.#letGo();
     this.#io.show();
     if (this.#json) return;
-    const count = objects === 1 ? '1 object' : `${objects.toLocaleString('en')} objects`;
-    this.#io.err(`${count}, ${bytes(cached)} of content, ${bytes(disk_bytes)} on the disk`);
+    this.#io.err(`${objectsOf(objects)}, ${bytes(cached)} of content, ${bytes(disk_bytes)} on the disk`);
   }
 
   #letGo(): void {

@@ -10,6 +10,7 @@ import { type S3Uri, s3Uri } from './s3-uri.ts';
 import { serve } from './serve.ts';
 import { type SettingsOptions, withSettingsOptions } from './settings-options.ts';
 import { type StatusOptions, status } from './status.ts';
+import { type VerifyOptions, verify } from './verify.ts';
 import { VERSION } from './version.ts';
 
 /** Runs the `cistern` command line and answers its exit code: 0 well, 1 it failed, 2 it was called or set up wrongly. */
@@ -77,6 +78,9 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
     purge,
     new Argument('<target>', 's3://bucket/prefix').argParser(s3Uri),
   ).option('--dry-run', 'only count what would be removed');
+  withSettingsOptions(add<VerifyOptions>('verify', 'read all that is cached, check it, and repair what can be', verify))
+    .option('--from-start', 'not from where an earlier one was stopped')
+    .option('--json', 'one JSON object a line, for programs');
   add('demo', 'read sample data through the proxy, cold and warm; needs no AWS account', demo);
 
   try {

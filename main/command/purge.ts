@@ -1,5 +1,6 @@
 import type { PurgeEvent } from '../../proxy-core/store/index.ts';
 import { type CareCommandOptions, targetQuery, withProxy } from './care-source.ts';
+import { filesOf, objectsOf } from './counts.ts';
 import { FAILED, type Io, OK } from './io.ts';
 import { printable, type S3Uri } from './s3-uri.ts';
 import { bytes } from './status-lines.ts';
@@ -15,11 +16,10 @@ export function purge(target: S3Uri, options: PurgeOptions, io: Io): Promise<num
     let code = FAILED;
     for await (const event of ask<PurgeEvent>('POST', '/v1/purge', query)) {
       if (options.json) io.out(JSON.stringify(event));
-      else if (event.type === 'progress')
-        io.show(`looked at ${event.looked.toLocaleString('en')} objects; ${counted(event)} so far`);
+      else if (event.type === 'progress') io.show(`looked at ${objectsOf(event.looked)}; ${counted(event)} so far`);
       else {
         io.out(`${event.dry_run ? 'Would remove' : 'Removed'} ${counted(event)}, of ${printable(target)}`);
-        if (event.left > 0) io.err(`cistern: ${event.left} files could not be removed: ${event.problem}`);
+        if (event.left > 0) io.err(`cistern: ${filesOf(event.left)} could not be removed: ${event.problem}`);
       }
       if (event.type === 'end') code = event.left > 0 ? FAILED : OK;
     }
@@ -28,6 +28,5 @@ export function purge(target: S3Uri, options: PurgeOptions, io: Io): Promise<num
 }
 
 function counted({ objects, disk_bytes }: { readonly objects: number; readonly disk_bytes: number }): string {
-  const count = objects === 1 ? '1 object' : `${objects.toLocaleString('en')} objects`;
-  return `${count}, ${bytes(disk_bytes)} on the disk`;
+  return `${objectsOf(objects)}, ${bytes(disk_bytes)} on the disk`;
 }

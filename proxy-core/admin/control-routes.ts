@@ -28,6 +28,7 @@ export function controlRoutes({ care, status }: ControlSources): ControlRoutes {
     'GET /v1/status': () => status(),
     'GET /v1/objects': (query, signal) => care.list(signal, targetIn(query)),
     'GET /v1/buckets': (_, signal) => care.list(signal),
+    'POST /v1/verify': (query, signal) => care.verify(signal, { fromStart: query.get('from_start') === 'true' }),
     'POST /v1/purge': (query, signal) => care.purge(signal, targetIn(query), query.get('dry_run') === 'true'),
   };
 }

@@ -9,7 +9,7 @@ import type { Head, Part } from './head.ts';
 import { ObjectFiles } from './object-files.ts';
 import { PartsTables } from './uploads/parts-tables.ts';
 
-const EPOCH = /^[0-9a-f]{32}$/;
+export const EPOCH = /^[0-9a-f]{32}$/;
 
 export interface CatalogOptions {
   readonly cacheDir: string;
@@ -184,7 +184,7 @@ export class Catalog {
 
   /** What is in memory of an object is of the past, and the next reader looks at the volume: its files were removed. */
   forget(storeKey: string, { epoch }: { readonly epoch: boolean } = { epoch: false }): void {
-    const entry = this.#entries.peek(storeKey) ?? this.#evicted.get(storeKey)?.deref();
+    const entry = this.known(storeKey);
     if (!entry || this.#dirty.has(entry)) return;
     if (entry.head?.written !== undefined) this.#options.onRead(entry);
     entry.setHead(undefined, 0, '', false);
@@ -193,12 +193,15 @@ export class Catalog {
   }
 
   /** The same for all objects in memory that `are`. */
-  forgetThose(are: (address: ObjectAddress) => boolean): void {
-    for (const entry of [...this.#entries.values()]) if (are(entry.address)) this.forget(entry.address.storeKey);
-    for (const ref of [...this.#evicted.values()]) {
-      const address = ref.deref()?.address;
-      if (address && are(address)) this.forget(address.storeKey);
-    }
+  forgetThose(are: (entry: ObjectEntry) => boolean): void {
+    const evicted = [...this.#evicted.values()].map(ref => ref.deref());
+    for (const entry of [...this.#entries.values(), ...evicted])
+      if (entry && are(entry)) this.forget(entry.address.storeKey);
+  }
+
+  /** What is in memory of an object. */
+  known(storeKey: string): ObjectEntry | undefined {
+    return this.#entries.peek(storeKey) ?? this.#evicted.get(storeKey)?.deref();
   }
 
   /** The object was deleted by a write that gave it this epoch: what was kept goes, unless it was written or read again since. */

@@ -1,6 +1,18 @@
 export { type BufferPool, PIECE, type Piece } from './buffer-pool.ts';
 export type { Care } from './care/care.ts';
-export type { CachedBucket, CachedObject, ListEnd, ListEvent, PurgeEnd, PurgeEvent, Target } from './care/types.ts';
+export type {
+  CachedBucket,
+  CachedObject,
+  Fault,
+  ListEnd,
+  ListEvent,
+  PurgeEnd,
+  PurgeEvent,
+  Target,
+  VerifyEnd,
+  VerifyEvent,
+  VerifyProgress,
+} from './care/types.ts';
 export type { Content } from './disk/extent-file.ts';
 export { EXTENT, SMALL, UNIT } from './disk/extent-format.ts';
 export { bucketFolder, versionId } from './disk/paths.ts';

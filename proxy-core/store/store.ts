@@ -69,7 +69,7 @@ export class Store implements UploadStore {
     this.#reads = new DiskReads({ catalog, extents, files, blocks, pool: this.pool, trouble, onCorrupt });
     this.#uploads = new Uploads({ disk, catalog, extents, blocks, pool: this.pool, store: options });
     this.multipart = this.#uploads.multipart;
-    this.care = new Care({ cacheDir: options.cacheDir, disk, catalog });
+    this.care = new Care({ cacheDir: options.cacheDir, disk, catalog, extents, pool: this.pool, onCorrupt });
   }
 
   /**

@@ -1,18 +1,24 @@
 import { CisternError } from '../../errors.ts';
+import type { BufferPool } from '../buffer-pool.ts';
 import type { Catalog } from '../catalog.ts';
 import type { Disk } from '../disk/disk.ts';
 import { codeOf, inWords } from '../disk/disk-error.ts';
 import { DiskUnavailable } from '../disk/volume.ts';
+import type { Extents } from '../extents.ts';
 import { listBuckets, listObjects } from './list.ts';
 import { Pace } from './pace.ts';
 import { purge } from './purge.ts';
-import type { ListEvent, PurgeEvent, Target } from './types.ts';
+import type { ListEvent, PurgeEvent, Target, VerifyEvent } from './types.ts';
+import { verify } from './verify.ts';
 import { Walk } from './walk.ts';
 
 export interface CareOptions {
   readonly cacheDir: string;
   readonly disk: Disk;
   readonly catalog: Catalog;
+  readonly extents: Extents;
+  readonly pool: BufferPool;
+  readonly onCorrupt: () => void;
 }
 
 /**
@@ -21,6 +27,7 @@ export interface CareOptions {
  */
 export class Care {
   readonly #options: CareOptions & { readonly walk: Walk };
+  #verifying = false;
 
   constructor(options: CareOptions) {
     this.#options = { ...options, walk: new Walk({ volume: options.disk.volume, cacheDir: options.cacheDir }) };
@@ -36,6 +43,17 @@ export class Care {
   /** Removes what is cached of a target; `dryRun`: only counts it. */
   purge(signal: AbortSignal, target: Target, dryRun: boolean): AsyncIterable<PurgeEvent> {
     return inWordsOf(purge(this.#options, new Pace(signal), target, dryRun));
+  }
+
+  /** Checks everything that is there, one at a time; goes on where an earlier one was stopped, unless `fromStart`. */
+  async *verify(signal: AbortSignal, options: { readonly fromStart: boolean }): AsyncIterable<VerifyEvent> {
+    if (this.#verifying) throw new CisternError('VerifyRunning');
+    this.#verifying = true;
+    try {
+      yield* inWordsOf(verify(this.#options, new Pace(signal), options));
+    } finally {
+      this.#verifying = false;
+    }
   }
 }
 

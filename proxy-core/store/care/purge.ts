@@ -59,7 +59,7 @@ export async function* purge(
   // What was learnt of them and could not be written, too.
   if (!dryRun)
     catalog.forgetThose(
-      ({ origin, bucket, key }) =>
+      ({ address: { origin, bucket, key } }) =>
         bucket === target.bucket && (target.origin ?? origin) === origin && key.startsWith(target.prefix),
     );
   yield { type: 'end', objects, disk_bytes: remover.bytes, dry_run: dryRun, ...remover.left };

@@ -76,3 +76,47 @@ export interface PurgeEnd {
 }
 
 export type PurgeEvent = PurgeProgress | PurgeEnd;
+
+/** Something that was not as it should be. */
+export interface Fault {
+  readonly type: 'fault';
+  /**
+   * `damaged`: its content is not what was stored, so it was removed. `leftover`: nobody would look for it any more, so it was
+   * removed. `unreadable`: the volume does not give it out; it stays. `unknown`: no file of the store's; it stays.
+   */
+  readonly what: 'damaged' | 'leftover' | 'unreadable' | 'unknown';
+  /** Below the cache folder. */
+  readonly path: string;
+  readonly bucket?: string;
+  readonly key?: string;
+  readonly detail: string;
+}
+
+export interface VerifyCounts {
+  readonly objects: number;
+  readonly files: number;
+  /** Allocated bytes of the files that were looked at. */
+  readonly disk_bytes: number;
+  readonly damaged: number;
+  readonly leftover: number;
+  readonly unreadable: number;
+  readonly unknown: number;
+}
+
+export interface VerifyProgress extends VerifyCounts {
+  readonly type: 'progress';
+  /** Allocated bytes of all that there is, as far as known. */
+  readonly total?: number;
+  /** It goes through the files, or counts again what they take. */
+  readonly stage: 'files' | 'accounting';
+}
+
+export interface VerifyEnd extends VerifyCounts {
+  readonly type: 'end';
+  /** ISO 8601, UTC: when it was begun, perhaps by an earlier process. */
+  readonly began: string;
+  /** By how many bytes the accounting was off and has been put right; absent where that could not be found out. */
+  readonly correction?: number;
+}
+
+export type VerifyEvent = Fault | VerifyProgress | VerifyEnd;

@@ -64,6 +64,8 @@ export class Capacity implements Room {
   #evicting: Promise<void> | undefined;
   #counting: Promise<void> | undefined;
   #countedAt = Number.NEGATIVE_INFINITY;
+  /** By how much the last census put the count right. */
+  #correction: number | undefined;
   /** The last search was in vain; a census that begins after it says why. */
   #barren = false;
   #restUntil = Number.NEGATIVE_INFINITY;
@@ -129,6 +131,19 @@ export class Capacity implements Room {
     this.#space.add(bytes);
     if (bytes < 0) this.#grant();
     else if (this.#tooMuch) this.#evict();
+  }
+
+  /**
+   * Counts what is there anew. By how many bytes the count had been off (negative: too much was counted), as far as that can be
+   * told while files come and go; undefined when it could not be counted.
+   */
+  async recount(): Promise<number | undefined> {
+    // One that is under way does not know what is there now.
+    await this.#counting;
+    this.#correction = undefined;
+    this.#count();
+    await this.#counting;
+    return this.#correction;
   }
 
   /** An upload has its place, and a head that nobody has read yet. */
@@ -251,6 +266,7 @@ export class Capacity implements Room {
       .take(this.#options.now())
       .then(counted => {
         if (!counted) return;
+        this.#correction = counted.total - before.bytes;
         this.#bytes = Math.max(0, counted.total + this.#bytes - before.bytes);
         this.#staged = Math.max(0, counted.staged + this.#staged - before.staged);
         this.#countedAt = performance.now();

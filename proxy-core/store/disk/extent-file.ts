@@ -48,8 +48,14 @@ export class ExtentFile {
     this.#units = units;
   }
 
-  static async open(volume: Volume, path: string, binding: Binding, span: Span): Promise<ExtentFile> {
-    const fd = await volume.open(path, 'r');
+  static async open(
+    volume: Volume,
+    path: string,
+    binding: Binding,
+    span: Span,
+    opened: Promise<number> = volume.open(path, 'r'),
+  ): Promise<ExtentFile> {
+    const fd = await opened;
     try {
       const size = (await volume.fstat(fd)).size;
       const length = Math.min(size, indexSize(span));
