@@ -40,7 +40,7 @@ export async function askToGet(reading: Reading, head: Head, wanted: Wanted, sam
       if (known === head || (known?.version === head.version && known.written === undefined))
         learnHead(reading, answer, sentAt);
     } else if (known === head) trust.update(entry, answer.headers, epoch, sentAt);
-    const current = vouchedHead(reading, candidate, answer.headers);
+    const current = vouchedHead(reading, candidate, wanted, answer.headers);
     if (!current) return reading.fetchAlone();
     reading.vouched(head, answer.headers, sentAt);
     note.outcome = 'REVALIDATED';

@@ -36,7 +36,7 @@ export async function askToHead(
     if (verdict === 'vouched') {
       if (entry.head === head) trust.update(entry, headers, epoch, sentAt);
       // A head that a write has overtaken is not asked about in this way.
-      const current = vouchedHead(reading, { head, overtaken: false }, headers) ?? head;
+      const current = vouchedHead(reading, { head, overtaken: false }, wanted, headers) ?? head;
       reading.vouched(head, headers, sentAt);
       note.outcome = 'REVALIDATED';
       return reading.give(current, wanted);

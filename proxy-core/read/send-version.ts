@@ -74,17 +74,18 @@ export function currentHead({ request, entry }: Reading, head: Head, { part }: W
 
 /**
  * The head to give when S3 has answered a question about one, with these headers: what is known by now of the same writing of
- * its bytes. A write may have put another in its place, or removed it: then a head that was overtaken already is not all
- * that S3 tells, and it is undefined.
+ * its bytes. Undefined when that is not all that was asked for; or when a write has put another in its place, or removed it,
+ * and the one that was asked about had been overtaken already, so that S3 has more to tell than it does.
  */
 export function vouchedHead(
-  { entry }: Reading,
+  { entry, request }: Reading,
   { head, overtaken }: { readonly head: Head; readonly overtaken: boolean },
+  { part }: Wanted,
   headers: RawHeaders,
 ): Head | undefined {
   const current = entry.head;
   const modified = headerValue(headers, 'last-modified') ?? headerValue(head.headers, 'last-modified');
   const isSame = current?.version === head.version && headerValue(current.headers, 'last-modified') === modified;
-  if (isSame && current.written === undefined) return current;
-  return overtaken ? undefined : head;
+  if (!isSame || current.written !== undefined) return overtaken ? undefined : head;
+  return current === head || wantedOf(request, current, part) ? current : undefined;
 }
