@@ -170,4 +170,15 @@ describe('a caller', () => {
     expect(caller).toMatch(/^[A-Za-z0-9+/]{43}=$/);
     expect(Buffer.from(caller, 'base64').includes('AKIA')).toBe(false);
   });
+
+  it('keeps no memory, whoever signs', async () => {
+    const sign = async (count: number) => {
+      for (let i = 0; i < count; i++) callerOf(signed({ sessionToken: `token ${i}` }));
+      await new Promise(resolve => setImmediate(resolve));
+    };
+    await sign(1_000);
+    const before = process.memoryUsage().rss;
+    for (let turn = 0; turn < 50; turn++) await sign(1_000);
+    expect(process.memoryUsage().rss - before).toBeLessThan(50 << 20);
+  });
 });
