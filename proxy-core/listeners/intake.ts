@@ -52,12 +52,17 @@ export function intake(
         break;
       case 2:
       case 7:
-      case 10:
         hop = true;
         break;
+      case 10: {
+        // connection, keep-alive; not user-agent and x-amz-date, which most requests carry
+        const first = name.charCodeAt(0) | 0x20;
+        if (first === 0x63 || first === 0x6b) hop = true;
+        break;
+      }
       default:
-        if ((name.charCodeAt(0) | 0x20) === 0x70 && name.charCodeAt(5) === 0x2d) hop = true; // proxy-
     }
+    if ((name.charCodeAt(0) | 0x20) === 0x70 && name.charCodeAt(5) === 0x2d) hop = true; // proxy-
   }
   if (host === undefined && minorVersion > 0) return new CisternError('MissingHostHeader');
   const headers = hop ? endToEnd(raw) : raw;

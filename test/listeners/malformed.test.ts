@@ -150,8 +150,7 @@ test('a bad chunk in the middle of an upload never completes it upstream', async
 test('a malformed request after a good one does not take its answer', async () => {
   const client = send('GET / HTTP/1.1\r\nHost: HOST\r\n\r\nnonsense\r\n\r\n');
   const text = await client.untilEnd();
-  expect(text).toMatch(/^HTTP\/1.1 200 OK\r\n/);
-  expect(text.endsWith('hi')).toBe(true);
+  expect(text).toMatch(/^HTTP\/1.1 200 OK\r\n.*\r\n\r\nhi($|HTTP\/1.1 400 )/s);
 });
 
 test.each([
@@ -168,7 +167,7 @@ test.each([
 
 test('headers for the connection and those it names end here', async () => {
   await send(
-    'GET / HTTP/1.1\r\nHost: HOST\r\nConnection: X-Mine, keep-alive\r\nX-Mine: 1\r\nProxy-Connection: keep-alive\r\nProxy-Authorization: Basic x\r\nTE: trailers\r\nUpgrade: h2c\r\nKeep-Alive: 1\r\nX-Other: 2\r\n\r\n',
+    'GET / HTTP/1.1\r\nHost: HOST\r\nConnection: X-Mine, keep-alive\r\nX-Mine: 1\r\nProxy-Connection: keep-alive\r\nProxy-Authorization: Basic x\r\nProxy-Features: x\r\nTE: trailers\r\nUpgrade: h2c\r\nKeep-Alive: 1\r\nX-Other: 2\r\n\r\n',
   ).untilText('hi');
   expect(origin.heads[0]!.split('\r\n').sort()).toEqual([
     'GET / HTTP/1.1',
