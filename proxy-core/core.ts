@@ -38,6 +38,8 @@ export interface CoreOptions {
   readonly movePorts?: boolean;
   /** Folders for the control socket, the first that can be used is taken; without any there is no control interface. */
   readonly controlFolders?: readonly string[];
+  /** `false`: all requests are read by `node:http`, so that tests can compare. */
+  readonly fastLane?: boolean;
 }
 
 /** Bytes a second below which a client that sends a body is taken for a broken one. */
@@ -135,6 +137,8 @@ export async function startCore(settings: Settings, options: CoreOptions = {}): 
   const gateway = new Gateway({ settings, targets, buckets, store, upstream, counters, latency, accessLog, onEvent });
   const proxy = createForwardProxy({
     handle: exchange => gateway.handle(exchange),
+    answerAtOnce:
+      options.fastLane === false ? undefined : (request, client, wire) => gateway.answerAtOnce(request, client, wire),
     host: server.bind_address,
     port: server.proxy_port,
     headerTimeout: server.header_timeout,

@@ -1,7 +1,16 @@
 import { type Caller, callerOf } from './freshness/index.ts';
-import { type Exchange, type RelayOutcome, relay, respondError } from './listeners/index.ts';
+import { type Exchange, type RelayOutcome, relay, respondError, type TakenIn } from './listeners/index.ts';
 import type { AccessLog, Counters, Latency, Outcome as Timed } from './observe/index.ts';
-import { mayCompress, type Note, type Outcome, Reader, type ReadKind, type ReadRequest } from './read/index.ts';
+import {
+  mayCompress,
+  type Note,
+  type Outcome,
+  Reader,
+  type ReadKind,
+  type ReadQuestion,
+  type ReadRequest,
+  type Wire,
+} from './read/index.ts';
 import {
   classify,
   type HeaderFacts,
@@ -35,7 +44,10 @@ export interface GatewayOptions {
 
 /** Everything that is known about a request once it is understood. */
 interface Understood {
-  readonly exchange: Exchange;
+  readonly request: TakenIn;
+  /** The client's connection, for the access log. */
+  readonly socket: { readonly remoteAddress?: string | undefined };
+  readonly httpVersion: string;
   readonly facts: HeaderFacts;
   readonly target: TargetFacts;
   readonly signature: SignatureFacts;
@@ -71,43 +83,56 @@ export class Gateway {
 
   /** A listener's `Handle`. */
   handle(exchange: Exchange): void | Promise<void> {
-    const { counters, settings } = this.#options;
+    this.#options.counters.requests++;
+    const understood = this.#understand(exchange, exchange.req.socket, exchange.req.httpVersion);
+    const kind = classify(exchange.method, understood.facts, understood.target);
+    if (kind.kind !== 'read') return this.#relay(exchange, understood, kind);
+    // A body of unknown length; one with a length is seen in the header.
+    if (exchange.framing === 'chunked') return this.#relay(exchange, understood, { kind: 'relay', reason: 'body' });
+    // undici sends no `Expect`, and it may be signed, so it can't be left out (RFC 9110 section 10.1.1).
+    if (exchange.expectsContinue) return this.#relay(exchange, understood, { kind: 'relay', reason: 'expect' });
+    const preparing = this.#options.buckets.prepare(folderOf(kind.object));
+    return preparing
+      ? preparing.then(() => this.#read(exchange, understood, kind))
+      : this.#read(exchange, understood, kind);
+  }
+
+  /** A listener's `AnswerAtOnce`: the same look at a request, and the same answer, where all of it is at hand. */
+  answerAtOnce(request: TakenIn, client: { readonly remoteAddress?: string | undefined }, wire: Wire): boolean {
+    const { counters, buckets } = this.#options;
+    const understood = this.#understand(request, client, '1.1');
+    const kind = classify(request.method, understood.facts, understood.target);
+    if (kind.kind !== 'read' || buckets.prepare(folderOf(kind.object))) return false;
+    const resolved = buckets.resolve(folderOf(kind.object), kind.object.key);
+    if (!resolved.read_cache_enabled) return false;
+    const question = this.#question(understood, kind, resolved);
+    if (!this.reader.serveAtOnce(question, wire)) return false;
     counters.requests++;
-    const target = this.#options.targets.parse(exchange.authority, exchange.target);
-    const said = withPresignedHeaders(readHeaderFacts(exchange.headers), target);
+    this.#done(understood, question.note);
+    return true;
+  }
+
+  #understand(
+    request: TakenIn,
+    socket: { readonly remoteAddress?: string | undefined },
+    httpVersion: string,
+  ): Understood {
+    const { settings, targets } = this.#options;
+    const target = targets.parse(request.authority, request.target);
+    const said = withPresignedHeaders(readHeaderFacts(request.headers), target);
     // Where the directives of clients are not honoured, they are as if not there.
     const facts = settings.cache.cache_bypass_headers_enabled ? said : { ...said, noStore: false, noCache: false };
     const signature = readSignature(facts, target);
-    const understood = { exchange, facts, target, signature, startedAt: performance.now() };
-    const kind = classify(exchange.method, facts, target);
-    if (kind.kind !== 'read') return this.#relay(understood, kind);
-    // A body of unknown length; one with a length is seen in the header.
-    if (exchange.framing === 'chunked') return this.#relay(understood, { kind: 'relay', reason: 'body' });
-    // undici sends no `Expect`, and it may be signed, so it can't be left out (RFC 9110 section 10.1.1).
-    if (exchange.expectsContinue) return this.#relay(understood, { kind: 'relay', reason: 'expect' });
-    const preparing = this.#options.buckets.prepare(folderOf(kind.object));
-    return preparing ? preparing.then(() => this.#read(understood, kind)) : this.#read(understood, kind);
+    return { request, socket, httpVersion, facts, target, signature, startedAt: performance.now() };
   }
 
-  #read(understood: Understood, kind: ReadKind): void | Promise<void> {
-    const { exchange, facts, signature } = understood;
-    const { settings, buckets } = this.#options;
-    const resolved: ObjectSettings = buckets.resolve(folderOf(kind.object), kind.object.key);
-    if (!resolved.read_cache_enabled) return this.#relay(understood, { kind: 'relay', reason: 'read_cache_disabled' });
-    const request: ReadRequest = {
-      res: exchange.res,
-      upstream: {
-        method: exchange.method,
-        authority: exchange.authority,
-        scheme: exchange.scheme,
-        path: exchange.target,
-        headers: exchange.headers,
-      },
+  #question({ facts, signature }: Understood, kind: ReadKind, settings: ObjectSettings): ReadQuestion {
+    return {
       kind,
       facts,
       signature,
-      caller: settings.cache.authorization === 'shared' ? SOMEBODY : callerOf(signature),
-      settings: resolved,
+      caller: this.#options.settings.cache.authorization === 'shared' ? SOMEBODY : callerOf(signature),
+      settings,
       mustAsk:
         facts.originHeader !== undefined ||
         facts.expectedBucketOwner ||
@@ -115,19 +140,38 @@ export class Gateway {
         facts.noCache ||
         (signature.expiresAt !== undefined && Date.now() > signature.expiresAt),
       note: newNote('MISS', ''),
+    };
+  }
+
+  #read(exchange: Exchange, understood: Understood, kind: ReadKind): void | Promise<void> {
+    const { buckets } = this.#options;
+    const resolved = buckets.resolve(folderOf(kind.object), kind.object.key);
+    if (!resolved.read_cache_enabled)
+      return this.#relay(exchange, understood, { kind: 'relay', reason: 'read_cache_disabled' });
+    const { res, method, authority, scheme, target: path, headers } = exchange;
+    const request: ReadRequest = {
+      ...this.#question(understood, kind, resolved),
+      res,
+      upstream: { method, authority, scheme, path, headers },
       onDone: note => this.#done(understood, note),
     };
     return this.reader.serve(request);
   }
 
-  #relay(understood: Understood, kind: Exclude<RequestKind, { kind: 'read' }>): void | Promise<void> {
+  #relay(
+    exchange: Exchange,
+    understood: Understood,
+    kind: Exclude<RequestKind, { kind: 'read' }>,
+  ): void | Promise<void> {
     const upload = kind.kind === 'write' ? kind.upload : undefined;
     const preparing = upload && this.#options.buckets.prepare(folderOf(upload.object));
-    return preparing ? preparing.then(() => this.#pass(understood, kind)) : this.#pass(understood, kind);
+    return preparing
+      ? preparing.then(() => this.#pass(exchange, understood, kind))
+      : this.#pass(exchange, understood, kind);
   }
 
-  #pass(understood: Understood, kind: Exclude<RequestKind, { kind: 'read' }>): void {
-    const { exchange, target } = understood;
+  #pass(exchange: Exchange, understood: Understood, kind: Exclude<RequestKind, { kind: 'read' }>): void {
+    const { target } = understood;
     const { counters, upstream } = this.#options;
     counters.bypass(kind.reason);
     counters.s3_requests += target.origin === undefined ? 0 : 1;
@@ -137,7 +181,7 @@ export class Gateway {
         target.origin === undefined
           ? []
           : ['X-Cache', 'BYPASS', 'Cache-Status', `cistern; fwd=bypass; detail=${kind.reason}`],
-      hooks: kind.kind === 'write' ? this.#watch(understood, kind) : undefined,
+      hooks: kind.kind === 'write' ? this.#watch(exchange, understood, kind) : undefined,
       observer: {
         onAnswer: (status, headers) => {
           note.status = status;
@@ -156,26 +200,30 @@ export class Gateway {
     });
   }
 
-  #watch(understood: Understood, { write, upload }: Extract<RequestKind, { kind: 'write' }>): WriteWatch {
+  #watch(
+    exchange: Exchange,
+    { facts, target }: Understood,
+    { write, upload }: Extract<RequestKind, { kind: 'write' }>,
+  ): WriteWatch {
     const { settings, store, onEvent } = this.#options;
     return new WriteWatch(write, {
       changed: store,
-      request: understood.facts,
-      keeping: upload && this.#keeping(understood, upload),
+      request: facts,
+      keeping: upload && this.#keeping(exchange, target, upload),
       patience: settings.cache.disk_timeout,
       onProblem: message => onEvent('writes', message),
     });
   }
 
-  #keeping({ exchange, target }: Understood, upload: Upload): Keeping | undefined {
+  #keeping({ headers, framing }: Exchange, target: TargetFacts, upload: Upload): Keeping | undefined {
     const { buckets, counters, store } = this.#options;
     const { key } = upload.object;
     const resolved: ObjectSettings = buckets.resolve(folderOf(upload.object), key);
-    const request = { headers: exchange.headers, framing: exchange.framing, target };
+    const request = { headers, framing, target };
     return uploadKeeping(upload, request, {
       store,
       settings: resolved,
-      mayCompress: (headers, length) => mayCompress(resolved, { headers, length }, key),
+      mayCompress: (kept, length) => mayCompress(resolved, { headers: kept, length }, key),
       onKept: () => counters.uploads_kept++,
       onPassedBy: reason => counters.passUploadBy(reason),
     });
@@ -237,7 +285,7 @@ function folderOf({ origin, bucket }: ObjectAddress): string {
 
 function record(
   log: AccessLog,
-  { exchange, facts, target, signature }: Understood,
+  { request, socket, httpVersion, facts, target, signature }: Understood,
   note: Note,
   totalTime: number,
   turnAroundTime: number,
@@ -245,13 +293,13 @@ function record(
   const relayed = note.outcome === 'BYPASS';
   log.record({
     time: Date.now() - totalTime,
-    remoteAddress: exchange.req.socket.remoteAddress,
+    remoteAddress: socket.remoteAddress,
     requestId: note.requestId,
     hostId: note.hostId,
-    method: exchange.method,
-    target: exchange.target,
-    httpVersion: exchange.req.httpVersion,
-    host: exchange.authority,
+    method: request.method,
+    target: request.target,
+    httpVersion,
+    host: request.authority,
     origin: target.origin,
     bucket: target.bucket,
     key: target.object?.key,

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Lane } from './lane.ts';
 
 export interface ClientLimits {
   /** Milliseconds a client may be silent: between requests, in the middle of a body, or not reading its answer. */
@@ -16,6 +17,8 @@ export class Connection {
   /** Above the limit on connections: the first request is answered 503. */
   readonly surplus: boolean;
   tunnelHost: string | undefined;
+  /** Reads the requests, until `node:http` does. */
+  lane: Lane | undefined;
   /** The latest request and its answer, while it is not finished. */
   req: IncomingMessage | undefined;
   res: ServerResponse | undefined;

@@ -1,13 +1,18 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { CisternError } from '../errors.ts';
+import type { Wire } from '../read/index.ts';
 import { type ClientLimits, Connection } from './connection.ts';
 import { intake } from './intake.ts';
+import { Lane } from './lane.ts';
+import type { PlainHead } from './plain-head.ts';
 import { asCisternError, respondError, respondErrorRaw } from './respond-error.ts';
-import type { Handle } from './types.ts';
+import type { AnswerAtOnce, Handle } from './types.ts';
 
 export interface ForwardProxyOptions extends ClientLimits {
   readonly handle: Handle;
+  /** Tried before `handle` for what the fast lane knows. Without it all connections are read by `node:http`, to the same effect. */
+  readonly answerAtOnce?: AnswerAtOnce | undefined;
   readonly host: string;
   /** 0 takes any free port. */
   readonly port: number;
@@ -58,6 +63,9 @@ class HttpForwardProxy implements ForwardProxy {
   readonly #options: ForwardProxyOptions;
   readonly #connections = new Set<Connection>();
   readonly #activity: ForwardProxyOptions['activity'];
+  /** Node's own listener for connections, which it adds to each server. */
+  readonly #toHttp: (socket: Socket) => void;
+  readonly #onResponseClose: (this: ServerResponse) => void;
   #sweep: NodeJS.Timeout | undefined;
   #stopping = false;
 
@@ -84,25 +92,29 @@ class HttpForwardProxy implements ForwardProxy {
     // A client that ends its side after the request still wants the answer; one that has gone is noticed by the first write.
     (this.server as Server & { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;
     const closed = (res: ServerResponse) => this.#responseClosed(res);
-    function onResponseClose(this: ServerResponse): void {
+    this.#onResponseClose = function () {
       closed(this);
-    }
+    };
+    const [toHttp] = this.server.listeners('connection');
+    this.#toHttp = socket => toHttp!.call(this.server, socket);
     this.server
+      .removeAllListeners('connection')
       .on('connection', socket => this.#accept(socket))
-      .on('request', (req, res) => this.#take(req, res, false, onResponseClose))
-      .on('checkContinue', (req, res) => this.#take(req, res, true, onResponseClose))
+      .on('request', (req, res) => this.#take(req, res, false))
+      .on('checkContinue', (req, res) => this.#take(req, res, true))
       .on('checkExpectation', (_req, res) => this.#refuse(res, new CisternError('ExpectationFailed')))
       .on('connect', (req, socket: Socket, head) => this.#connect(req, socket, head))
       .on('clientError', (error, socket: Socket) => this.#clientError(error, socket));
   }
 
   listen(): Promise<void> {
-    const { host, port, idleTimeout } = this.#options;
+    const { host, port, idleTimeout, headerTimeout } = this.#options;
+    const soonest = Math.min(idleTimeout / 8, headerTimeout / 4);
     return new Promise((resolve, reject) => {
       this.server.once('error', reject);
       this.server.listen({ host, port, backlog: 4096 }, () => {
         this.server.off('error', reject);
-        this.#sweep = setInterval(() => this.#checkClients(), Math.min(1_000, Math.max(5, idleTimeout / 8))).unref();
+        this.#sweep = setInterval(() => this.#checkClients(), Math.min(1_000, Math.max(5, soonest))).unref();
         resolve();
       });
     });
@@ -128,13 +140,8 @@ class HttpForwardProxy implements ForwardProxy {
   }
 
   #accept(socket: Tracked): void {
-    // A tunnel whose content turned out to be HTTP comes here a second time.
-    if (socket[STATE]) return;
-    const connection = new Connection(
-      socket,
-      this.#connections.size >= this.#options.maxConnections,
-      performance.now(),
-    );
+    const now = performance.now();
+    const connection = new Connection(socket, this.#connections.size >= this.#options.maxConnections, now);
     socket[STATE] = connection;
     this.#connections.add(connection);
     this.#activity.active_connections++;
@@ -142,19 +149,47 @@ class HttpForwardProxy implements ForwardProxy {
       this.#connections.delete(connection);
       this.#activity.active_connections--;
     });
+    const { answerAtOnce } = this.#options;
+    if (answerAtOnce) connection.lane = this.#lane(connection, answerAtOnce, now);
+    else this.#toHttp(socket);
   }
 
-  #take(
-    req: IncomingMessage,
-    res: ServerResponse,
-    expectsContinue: boolean,
-    onClose: (this: ServerResponse) => void,
-  ): void {
+  #lane(connection: Connection, answerAtOnce: AnswerAtOnce, now: number): Lane {
+    const { socket } = connection;
+    return new Lane(
+      socket,
+      {
+        answerAtOnce: (head, wire) => this.#answerAtOnce(connection, head, wire, answerAtOnce),
+        take: (req, res) => this.#take(req, res, false),
+        takeOver: () => {
+          connection.lane = undefined;
+          this.#toHttp(socket);
+        },
+        refuse: error => this.#refuseRaw(connection, error),
+        onUnsent: change => {
+          this.#activity.active_requests += change;
+        },
+      },
+      now,
+    );
+  }
+
+  #answerAtOnce(connection: Connection, head: PlainHead, wire: Wire, answer: AnswerAtOnce): boolean {
+    if (this.#stopping || connection.surplus || this.#activity.active_requests >= this.#options.maxRequests)
+      return false;
+    const found = intake(head.method, head.url, head.rawHeaders, 1);
+    if (found instanceof CisternError || found.framing !== 'none') return false;
+    const { scheme, authority, target, headers } = found;
+    const { socket } = connection;
+    return answer({ method: head.method, scheme, authority, target, headers }, socket, wire);
+  }
+
+  #take(req: IncomingMessage, res: ServerResponse, expectsContinue: boolean): void {
     const connection = (req.socket as Tracked)[STATE]!;
     if (connection.last) return;
     if (connection.res) {
       // Pipelined: one after the other, so that a read behind a write sees what was written (RFC 9112 section 9.3.2).
-      connection.pipelined.push(() => this.#take(req, res, expectsContinue, onClose));
+      connection.pipelined.push(() => this.#take(req, res, expectsContinue));
       return;
     }
     const method = req.method!;
@@ -177,7 +212,7 @@ class HttpForwardProxy implements ForwardProxy {
     activity.active_requests++;
     connection.req = req;
     connection.res = res;
-    res.on('close', onClose);
+    res.on('close', this.#onResponseClose);
     const { scheme, authority, target, headers, framing } = found;
     const { tunnelHost } = connection;
     try {
@@ -231,7 +266,7 @@ class HttpForwardProxy implements ForwardProxy {
       connection.tunnel = false;
       connection.tunnelHost = target;
       socket.unshift(first);
-      this.server.emit('connection', socket);
+      this.#toHttp(socket);
       socket.resume();
     };
     this.#options.connect(target, socket, head, { refuse, serveHttp });
@@ -243,12 +278,20 @@ class HttpForwardProxy implements ForwardProxy {
     if (!connection || connection.broken) return;
     connection.broken = true;
     const refused = parserError(error);
-    if (!refused || !socket.writable || socket.bytesRead === 0) {
+    if (refused) this.#refuseRaw(connection, refused);
+    else socket.destroy();
+  }
+
+  /** What came is no request, and there is no response object to say so. */
+  #refuseRaw(connection: Connection, refused: CisternError): void {
+    const { socket, req, res } = connection;
+    connection.broken = true;
+    connection.lane?.stop();
+    if (!socket.writable || socket.bytesRead === 0) {
       socket.destroy();
       return;
     }
     this.#options.onRefused?.(refused);
-    const { req, res } = connection;
     if (!res) respondErrorRaw(socket, refused);
     else if (req?.complete) {
       // The answers before it come first: a 400 now would pass for one of theirs.
@@ -260,8 +303,12 @@ class HttpForwardProxy implements ForwardProxy {
 
   #checkClients(): void {
     const now = performance.now();
+    const { headerTimeout } = this.#options;
     for (const connection of this.#connections) {
-      if (connection.overdue(now, this.#options)) connection.socket.destroy();
+      const since = connection.lane?.waitsSince;
+      if (since !== undefined && now - since > headerTimeout)
+        this.#refuseRaw(connection, new CisternError('RequestTimeout'));
+      else if (connection.overdue(now, this.#options)) connection.socket.destroy();
     }
   }
 }

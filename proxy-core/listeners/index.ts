@@ -8,4 +8,12 @@ export {
 } from './forward-proxy.ts';
 export { type RelayOptions, relay } from './relay.ts';
 export { asCisternError, respondError } from './respond-error.ts';
-export type { Exchange, Handle, RelayHooks, RelayObserver, RelayOutcome } from './types.ts';
+export type {
+  AnswerAtOnce,
+  Exchange,
+  Handle,
+  RelayHooks,
+  RelayObserver,
+  RelayOutcome,
+  TakenIn,
+} from './types.ts';

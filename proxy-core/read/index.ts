@@ -1,3 +1,3 @@
 export { mayCompress } from './compressible.ts';
 export { Reader, type ReaderOptions } from './reader.ts';
-export type { Note, Outcome, ReadKind, ReadRequest, ReadSettings } from './types.ts';
+export type { Note, Outcome, ReadKind, ReadQuestion, ReadRequest, ReadSettings, Wire } from './types.ts';

@@ -4,9 +4,9 @@ import { Outlet } from './outlet.ts';
 import { ParallelFills, type ParallelFillsOptions } from './parallel.ts';
 import { Questions } from './questions.ts';
 import { Reading, type ReadingParts } from './reading.ts';
-import { serveFromMemory } from './short-way.ts';
+import { answerOnWire, serveFromMemory } from './short-way.ts';
 import { Trust, type TrustOptions } from './trust.ts';
-import type { ReadRequest } from './types.ts';
+import type { ReadQuestion, ReadRequest, Wire } from './types.ts';
 
 export interface ReaderOptions extends TrustOptions, FetchesOptions {
   readonly parallelFill: Pick<ParallelFillsOptions, 'connections' | 'minObjectSize'>;
@@ -38,6 +38,12 @@ export class Reader {
   /** Fetches from S3 under way. */
   get flights(): number {
     return this.#parts.fetches.flights.count;
+  }
+
+  /** Gives the whole answer before it returns, where that is in memory; else false, with nothing done. */
+  serveAtOnce(question: ReadQuestion, wire: Wire): boolean {
+    const { store, trust } = this.#parts;
+    return answerOnWire(store, trust, question, wire);
   }
 
   /** Undefined when the answer has been given at once; else a promise that never rejects. */

@@ -3,7 +3,7 @@ import { headerValue, parseHttpDate, type RawHeaders, setHeader } from '../reque
 import type { Head, ObjectEntry, Store } from '../store/index.ts';
 import { headHeaders } from './answer.ts';
 import { isOvertaken } from './learn.ts';
-import type { ReadRequest } from './types.ts';
+import type { ReadQuestion, ReadRequest } from './types.ts';
 
 export interface TrustOptions {
   readonly store: Store;
@@ -25,7 +25,7 @@ export class Trust {
   }
 
   /** Fresh, of the current epoch, and S3 let this caller have it within the ttl. */
-  mayServe(request: ReadRequest, entry: ObjectEntry): boolean {
+  mayServe(request: ReadQuestion, entry: ObjectEntry): boolean {
     return !request.mustAsk && this.#within(request, entry, ttlOf(request));
   }
 
@@ -100,13 +100,13 @@ export class Trust {
     void this.#store.keepHead(entry, current, { validatedAt: sentAt, epoch });
   }
 
-  #within({ kind, caller }: ReadRequest, entry: ObjectEntry, age: number): boolean {
+  #within({ kind, caller }: ReadQuestion, entry: ObjectEntry, age: number): boolean {
     const now = this.#store.now();
     if (!isFresh(entry, age, now) || this.#store.catalog.isDirty(entry)) return false;
     return this.#options.authorization === 'shared' || this.#allowances.allows(entry, caller, kind.method, age, now);
   }
 }
 
-function ttlOf({ kind, settings }: ReadRequest): number {
+function ttlOf({ kind, settings }: ReadQuestion): number {
   return kind.method === 'GET' ? settings.get_ttl : settings.head_ttl;
 }

@@ -43,10 +43,7 @@ export interface Note {
 }
 
 /** One GET or HEAD of an object, understood. */
-export interface ReadRequest {
-  readonly res: ServerResponse;
-  /** The caller's request as S3 is to see it. */
-  readonly upstream: UpstreamRequest;
+export interface ReadQuestion {
   readonly kind: ReadKind;
   readonly facts: HeaderFacts;
   readonly signature: SignatureFacts;
@@ -55,6 +52,24 @@ export interface ReadRequest {
   /** S3 has to be asked whatever the cache holds (no-cache, browsers, expected owner, requester pays). */
   readonly mustAsk: boolean;
   readonly note: Note;
+}
+
+/** The same with its answer yet to be given, by asking S3 where need be. */
+export interface ReadRequest extends ReadQuestion {
+  readonly res: ServerResponse;
+  /** The caller's request as S3 is to see it. */
+  readonly upstream: UpstreamRequest;
   /** Called once, when the answer has been given or the client is gone. */
   onDone(note: Note): void;
+}
+
+/** A client's connection that takes one whole answer. */
+export interface Wire {
+  /**
+   * Writes an answer: status line and headers (latin1), with a small body behind them, and the pieces of a larger one.
+   * False when something reads from the pieces still.
+   */
+  send(head: string, pieces: readonly Buffer[]): boolean;
+  /** Told once, after a `send` that was false, when nothing reads from the pieces any more. */
+  onSent(release: () => void): void;
 }

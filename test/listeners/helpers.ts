@@ -41,6 +41,8 @@ export async function startProxy(options: HarnessOptions = {}): Promise<Harness>
   const activity = { active_requests: 0, active_connections: 0 };
   const proxy = createForwardProxy({
     handle: options.handle ?? (exchange => relay(exchange, upstream, options.relay)),
+    // All requests that the fast lane can read begin there, and take the normal way from it.
+    answerAtOnce: () => false,
     host: '127.0.0.1',
     port: 0,
     headerTimeout: 5_000,
