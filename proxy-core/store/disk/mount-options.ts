@@ -105,7 +105,7 @@ const SSHFS: Finding = {
   key: 'sshfs',
   severity: 'note',
   message:
-    'the cache is on sshfs. Where other machines use the same folder, mount it with -o dir_cache=no,attr_timeout=0,entry_timeout=0,negative_timeout=0: else it may take 20 s until what they write or cache is seen. Cistern can’t see whether it was.',
+    'the cache is on sshfs. Where other machines use the same folder, mount it with -o dir_cache=no,attr_timeout=0,entry_timeout=0,negative_timeout=0: else it may take 20 s, as far as the ttl lets, until they see what another one has written. Cistern can’t tell whether it was.',
 };
 
 function smb(mount: Mount, others: boolean): Finding[] {
