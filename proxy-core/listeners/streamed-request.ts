@@ -31,6 +31,8 @@ export class StreamedRequest implements Outgoing, Watched {
   #attempts = 0;
   /** The client's body flows. */
   #reading = false;
+  /** For `100 Continue`, which the client did not wait for. */
+  #waiting: NodeJS.Timeout | undefined;
   /** It waits for S3 to take more, and for whoever looks on. */
   #full = false;
   #held = false;
@@ -105,6 +107,7 @@ export class StreamedRequest implements Outgoing, Watched {
       })
       .on('information', info => {
         this.since = this.#upstream.watchdog.now;
+        if (info.statusCode === 100) this.#readBody();
         if (!this.#done) this.#handler.onInformation?.(info.statusCode, info.statusMessage, endToEnd(info.rawHeaders));
       })
       .on('response', response => this.#receive(response))
@@ -134,16 +137,23 @@ export class StreamedRequest implements Outgoing, Watched {
   }
 
   #sendBody(request: ClientRequest): void {
-    const { req, expectsContinue, framing } = this.#exchange;
+    const { expectsContinue, framing } = this.#exchange;
     if (framing === 'none' || this.requestComplete) {
       this.#sent(request);
       return;
     }
     if (expectsContinue) request.flushHeaders();
     this.patience = expectsContinue ? this.#upstream.firstByteTicks : 0;
-    if (this.#reading) return;
+    if (!expectsContinue) this.#readBody();
+    // A body that is sent too early to a server that refuses it takes the answer with it: the connection is reset.
+    else this.#waiting ??= setTimeout(() => this.#readBody(), CONTINUE_PATIENCE);
+  }
+
+  #readBody(): void {
+    clearTimeout(this.#waiting);
+    if (this.#reading || this.#done) return;
     this.#reading = true;
-    req.on('data', (chunk: Buffer) => this.#onChunk(chunk)).on('end', () => this.#onBodyEnd());
+    this.#exchange.req.on('data', (chunk: Buffer) => this.#onChunk(chunk)).on('end', () => this.#onBodyEnd());
   }
 
   #onChunk(chunk: Buffer): void {
@@ -187,6 +197,7 @@ export class StreamedRequest implements Outgoing, Watched {
       return;
     }
     this.#response = response;
+    clearTimeout(this.#waiting);
     this.#waitFor(this.#upstream.idleTicks);
     const ended = () => {
       if (!response.complete)
@@ -223,6 +234,7 @@ export class StreamedRequest implements Outgoing, Watched {
 
   #finish(): void {
     this.#done = true;
+    clearTimeout(this.#waiting);
     this.#upstream.watchdog.unwatch(this);
     // What the client still sends has nowhere to go; the listener's limits bound it.
     if (!this.#exchange.req.complete) this.#exchange.req.resume();
@@ -230,6 +242,8 @@ export class StreamedRequest implements Outgoing, Watched {
 }
 
 const MAX_ATTEMPTS = 3;
+/** How long a server may take to say `100 Continue`, ms; one that does not know it says nothing (RFC 9110 section 10.1.1). */
+const CONTINUE_PATIENCE = 1000;
 const BODILESS = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS', 'TRACE']);
 const REPEATABLE = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
 

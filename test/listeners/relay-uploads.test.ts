@@ -67,6 +67,29 @@ test('a refusal instead of 100 reaches the client, whose connection is then clos
   expect(text).toMatch(/^HTTP\/1.1 403 Forbidden\r\n.*connection: close.*no$/is);
 });
 
+test('a refusal reaches a client, too, that sends its body without waiting for 100', async () => {
+  let bytes = 0;
+  const { client, host } = await start((socket, _head, rest) => {
+    bytes += rest.length;
+    socket.on('data', chunk => {
+      bytes += chunk.length;
+    });
+    setTimeout(() => socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno'), 50);
+  });
+  const body = 'x'.repeat(5 << 20);
+  client.send(
+    `PUT /k HTTP/1.1\r\nHost: ${host}\r\nContent-Length: ${body.length}\r\nExpect: 100-continue\r\n\r\n${body}`,
+  );
+  expect(await client.untilEnd()).toMatch(/^HTTP\/1.1 403 Forbidden\r\n.*no$/is);
+  expect(bytes).toBe(0);
+});
+
+test('a body goes to a server that says nothing of 100, after a while', async () => {
+  const { client, host } = await start(socket => socket.once('data', () => socket.write(OK)));
+  client.send(`PUT /k HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\nhello`);
+  await client.untilText('hi');
+});
+
 test('an upload that its client breaks off ends upstream incomplete', async () => {
   let done: (complete: boolean) => void;
   const ended = new Promise<boolean>(resolve => {
