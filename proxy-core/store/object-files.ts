@@ -16,6 +16,8 @@ export interface ObjectFilesOptions {
 export class ObjectFiles {
   readonly #options: ObjectFilesOptions;
   readonly #turns = new WeakMap<ObjectEntry, Promise<unknown>>();
+  /** Those whose head was to be written and is not there (yet). */
+  readonly #behind = new WeakSet<ObjectEntry>();
 
   constructor(options: ObjectFilesOptions) {
     this.#options = options;
@@ -67,6 +69,7 @@ export class ObjectFiles {
   ): Promise<number | undefined> {
     const { scratch, alone } = this.#options;
     return this.#inTurn(entry, async () => {
+      this.#behind.add(entry);
       if (entry.head?.version !== head.version) return undefined;
       const kept = body ?? (entry.inline ? await this.body(entry, head) : undefined);
       const line = encodeHead(entry.address.storeKey, head, stamp);
@@ -77,14 +80,21 @@ export class ObjectFiles {
         entry.lookedAt = Number.NEGATIVE_INFINITY;
         return undefined;
       }
+      this.#behind.delete(entry);
       if (kept && entry.head?.version === head.version) entry.inline = true;
       return file.length;
     });
   }
 
-  /** Overwrites the stamp of the head of this version. */
-  stamp({ paths }: ObjectEntry, { version }: Head, stamp: Stamp): Promise<void> {
-    return this.#options.scratch.overwrite(paths.head, Buffer.from(encodeStamp(stamp, version), 'latin1'));
+  /**
+   * Overwrites the stamp of the head of this version. A head that is on the volume in place of a newer one, with other fields,
+   * is not vouched for, only distrusted.
+   */
+  stamp(entry: ObjectEntry, { version }: Head, stamp: Stamp): Promise<void> {
+    return this.#inTurn(entry, async () => {
+      if (stamp.validatedAt > 0 && this.#behind.has(entry)) return;
+      await this.#options.scratch.overwrite(entry.paths.head, Buffer.from(encodeStamp(stamp, version), 'latin1'));
+    });
   }
 
   /** Removes the head of an object that had this epoch when S3 said that it is gone, unless there is another one by now. */

@@ -67,6 +67,43 @@ describe('a head', () => {
     expect(await third.store.catalog.look(OBJECT)).toMatchObject({ head, validatedAt: 1_700_000_000_000 });
   });
 
+  it('is not vouched for in place of a newer one of the same version that is on its way', async () => {
+    const folder = tempFolder();
+    const { store } = await openStore(folder);
+    const entry = await store.catalog.look(OBJECT);
+    const sent = store.now() - 5000;
+    await keep(store, entry, headOf(5, '"e"', ['x-amz-tagging-count', '1']), sent);
+    const newer = headOf(5, '"e"', ['x-amz-tagging-count', '2']);
+    const renames = hold(store, 'rename', path => path.endsWith('.head'));
+    const keeping = keep(store, entry, newer, sent + 1000);
+    await until(() => renames.length > 0);
+    store.catalog.touch(entry, sent + 2000, '', TTL);
+    const second = await openStore(folder);
+    expect(await second.store.catalog.look(OBJECT)).toMatchObject({ validatedAt: sent });
+    renames[0]!.go();
+    await keeping;
+    await until(() => readFileSync(entry.paths.head, 'latin1').includes(String(sent + 2000)));
+    const third = await openStore(folder);
+    expect(await third.store.catalog.look(OBJECT)).toMatchObject({ head: newer, validatedAt: sent + 2000 });
+  });
+
+  it('is not vouched for in place of a newer one that the disk has refused', async () => {
+    const folder = tempFolder();
+    const { store } = await openStore(folder);
+    const entry = await store.catalog.look(OBJECT);
+    const sent = store.now() - 5000;
+    const older = headOf(5, '"e"', ['x-amz-tagging-count', '1']);
+    await keep(store, entry, older, sent);
+    const refusing = vi.spyOn(store.volume, 'rename').mockRejectedValue(new Error('refused'));
+    await keep(store, entry, headOf(5, '"e"', ['x-amz-tagging-count', '2']), sent + 1000);
+    refusing.mockRestore();
+    store.catalog.touch(entry, sent + 2000, '', TTL);
+    store.catalog.distrust(entry);
+    await until(() => readFileSync(entry.paths.head, 'latin1').startsWith(`cistern1 ${'0'.repeat(24)}`));
+    const second = await openStore(folder);
+    expect(await second.store.catalog.look(OBJECT)).toMatchObject({ head: older, validatedAt: 0 });
+  });
+
   it('has its stamp overwritten in place when S3 vouches for it again, and others see that', async () => {
     const folder = tempFolder();
     const { store } = await openStore(folder);
