@@ -75,8 +75,11 @@ describe('each setting of uploads shows from outside:', () => {
       await read(0, 16);
       await put(place, 'upload', MIB);
       await read(16, 20);
-      await eventually(async () => (await extentsIn(place)) < 20);
-      expect(await extentsIn(place)).toBeGreaterThan(14);
+      // A folder that goes in the middle of the look makes it see nothing.
+      await eventually(async () => {
+        const extents = await extentsIn(place);
+        return extents < 20 && extents > 14;
+      });
       expect(await fromCache(place, 'upload', MIB), String(put_ttl)).toBe(put_ttl > 0);
     }
   });
