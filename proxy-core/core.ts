@@ -79,6 +79,7 @@ export async function startCore(settings: Settings, options: CoreOptions = {}): 
     maxDiskBytes: cache.max_cache_size,
     minFreeSpace: cache.min_free_space,
     uploadPercent: cache.write_cache_percent,
+    pinPercent: cache.pin_percent,
     incompleteUploadTtl: cache.incomplete_upload_ttl,
     putTtl: (folder, key) => buckets.resolve(folder, key).put_ttl,
     ramEnabled: cache.ram_cache_enabled,

@@ -84,6 +84,16 @@ export const ERRORS = {
     message: 'This proxy is verifying its cache already.',
     action: 'Let that come to its end, or stop it where it was started.',
   },
+  PinTooLarge: {
+    status: 409,
+    message: 'This is not pinned: it would be more than the share of the cache for pins.',
+    action: 'Pin less, unpin something, or raise cache.pin_percent or cache.max_cache_size.',
+  },
+  NotPinned: {
+    status: 404,
+    message: 'There is no such pin.',
+    action: '`cistern pin` without a target lists what is pinned.',
+  },
   ClientClosedRequest: { status: 499, message: 'The client went away.', action: 'Nothing to do.' },
   ShuttingDown: {
     status: 503,

@@ -9,8 +9,13 @@ export interface CareCommandOptions extends SettingsOptions {
   readonly origin?: string;
 }
 
-/** Asks the running proxy for what takes many lines to answer. */
-export type AskProxy = <T extends { readonly type: string }>(
+/** The running proxy, and how to ask it for what takes many lines to answer. */
+export interface AskedProxy {
+  readonly address: string;
+  readonly many: AskMany;
+}
+
+export type AskMany = <T extends { readonly type: string }>(
   method: 'GET' | 'POST',
   path: string,
   query?: Readonly<Record<string, string | undefined>>,
@@ -21,16 +26,18 @@ export type AskProxy = <T extends { readonly type: string }>(
 export async function withProxy(
   options: SettingsOptions,
   io: Io,
-  act: (ask: AskProxy) => Promise<number>,
+  act: (proxy: AskedProxy) => Promise<number>,
 ): Promise<number> {
   const loaded = await settingsFrom(options, io);
   if (!loaded) return SETTINGS_WRONG;
   const proxy = await runningProxy(loaded, io);
   if (!proxy) return FAILED;
   try {
-    return await act((method, path, query = {}, signal) =>
-      askMany(proxy.address, method, `${path}?${queryOf(query)}`, signal),
-    );
+    const { address } = proxy;
+    return await act({
+      address,
+      many: (method, path, query = {}, signal) => askMany(address, method, `${path}?${queryOf(query)}`, signal),
+    });
   } catch (error) {
     io.show();
     io.err(`cistern: ${inWords(error as NodeJS.ErrnoException)}`);

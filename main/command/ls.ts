@@ -12,10 +12,10 @@ type Line = CachedObject | CachedBucket;
 
 /** `cistern ls`: what is cached; without a target the buckets, else the objects. */
 export function ls(target: S3Uri | undefined, options: CareCommandOptions, io: Io): Promise<number> {
-  return withProxy(options, io, async ask => {
+  return withProxy(options, io, async ({ many }) => {
     const events = target
-      ? ask<ListEvent>('GET', '/v1/objects', targetQuery(target, options))
-      : ask<ListEvent>('GET', '/v1/buckets');
+      ? many<ListEvent>('GET', '/v1/objects', targetQuery(target, options))
+      : many<ListEvent>('GET', '/v1/buckets');
     const list = new List(options.json === true, io);
     for await (const event of events) {
       if (event.type === 'progress') io.show(`looked at ${objectsOf(event.looked)}`);
@@ -65,7 +65,8 @@ function inWords(line: Line): string {
       ? line.objects.toLocaleString('en').padStart(9)
       : share(line.cached, line.length).padStart(5);
   const origin = line.origin === 'aws' ? '' : `  (${escaped(line.origin)})`;
-  return `${used}  ${part}  ${bytes(line.cached).padStart(9)}  ${escaped(nameOf(line))}${origin}`;
+  const pinned = line.type === 'object' && line.pinned ? '  pinned' : '';
+  return `${used}  ${part}  ${bytes(line.cached).padStart(9)}  ${escaped(nameOf(line))}${origin}${pinned}`;
 }
 
 function nameOf(line: Line): string {

@@ -5,6 +5,7 @@ import { demo } from './demo.ts';
 import { type EnvOptions, env } from './env.ts';
 import { type Io, OK, USAGE } from './io.ts';
 import { ls } from './ls.ts';
+import { pin, unpin } from './pin.ts';
 import { type PurgeOptions, purge } from './purge.ts';
 import { type S3Uri, s3Uri } from './s3-uri.ts';
 import { serve } from './serve.ts';
@@ -78,6 +79,13 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
     purge,
     new Argument('<target>', 's3://bucket/prefix').argParser(s3Uri),
   ).option('--dry-run', 'only count what would be removed');
+  care<S3Uri | undefined>(
+    'pin',
+    'keep a bucket or prefix from being evicted, within cache.pin_percent of the cache',
+    pin,
+    new Argument('[target]', 's3://bucket/prefix; without it, lists what is pinned').argParser(s3Uri),
+  );
+  care<S3Uri>('unpin', 'take a pin back', unpin, new Argument('<target>', 's3://bucket/prefix').argParser(s3Uri));
   withSettingsOptions(add<VerifyOptions>('verify', 'read all that is cached, check it, and repair what can be', verify))
     .option('--from-start', 'not from where an earlier one was stopped')
     .option('--json', 'one JSON object a line, for programs');

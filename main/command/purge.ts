@@ -11,10 +11,10 @@ export interface PurgeOptions extends CareCommandOptions {
 
 /** `cistern purge`: removes what is cached of a bucket or prefix. Exits with 1 when something of it could not be removed. */
 export function purge(target: S3Uri, options: PurgeOptions, io: Io): Promise<number> {
-  return withProxy(options, io, async ask => {
+  return withProxy(options, io, async ({ many }) => {
     const query = { ...targetQuery(target, options), dry_run: String(options.dryRun === true) };
     let code = FAILED;
-    for await (const event of ask<PurgeEvent>('POST', '/v1/purge', query)) {
+    for await (const event of many<PurgeEvent>('POST', '/v1/purge', query)) {
       if (options.json) io.out(JSON.stringify(event));
       else if (event.type === 'progress') io.show(`looked at ${objectsOf(event.looked)}; ${counted(event)} so far`);
       else {

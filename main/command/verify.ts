@@ -1,5 +1,5 @@
 import type { Fault, VerifyEnd, VerifyEvent, VerifyProgress } from '../../proxy-core/store/index.ts';
-import { type AskProxy, type CareCommandOptions, withProxy } from './care-source.ts';
+import { type AskMany, type CareCommandOptions, withProxy } from './care-source.ts';
 import { filesOf, objectsOf } from './counts.ts';
 import { FAILED, type Io, OK } from './io.ts';
 import { bar, Remaining } from './progress-bar.ts';
@@ -18,11 +18,11 @@ const SHOWN = 20;
  * one goes on from there. Exits with 1 when it was stopped, or something remains that it could not repair.
  */
 export function verify(options: VerifyOptions, io: Io): Promise<number> {
-  return withProxy(options, io, async ask => {
+  return withProxy(options, io, async ({ many }) => {
     const stop = new AbortController();
     io.onStopSignal(() => stop.abort());
     try {
-      return await follow(ask, options, io, stop.signal);
+      return await follow(many, options, io, stop.signal);
     } catch (error) {
       if (!stop.signal.aborted) throw error;
       io.err('cistern: stopped. `cistern verify` goes on from here.');
@@ -31,12 +31,12 @@ export function verify(options: VerifyOptions, io: Io): Promise<number> {
   });
 }
 
-async function follow(ask: AskProxy, options: VerifyOptions, io: Io, signal: AbortSignal): Promise<number> {
+async function follow(many: AskMany, options: VerifyOptions, io: Io, signal: AbortSignal): Promise<number> {
   const remaining = new Remaining();
   const shown = new Map<string, number>();
   let code = FAILED;
   const query = { from_start: String(options.fromStart === true) };
-  for await (const event of ask<VerifyEvent>('POST', '/v1/verify', query, signal)) {
+  for await (const event of many<VerifyEvent>('POST', '/v1/verify', query, signal)) {
     if (options.json) io.out(JSON.stringify(event));
     else if (event.type === 'progress') io.show(progressLine(event, remaining));
     else if (event.type === 'fault') {

@@ -28,6 +28,9 @@ export function controlRoutes({ care, status }: ControlSources): ControlRoutes {
     'GET /v1/status': () => status(),
     'GET /v1/objects': (query, signal) => care.list(signal, targetIn(query)),
     'GET /v1/buckets': (_, signal) => care.list(signal),
+    'GET /v1/pins': (_, signal) => care.pins(signal),
+    'POST /v1/pin': (query, signal) => care.pin(signal, targetIn(query)),
+    'POST /v1/unpin': (query, signal) => care.unpin(signal, targetIn(query)),
     'POST /v1/verify': (query, signal) => care.verify(signal, { fromStart: query.get('from_start') === 'true' }),
     'POST /v1/purge': (query, signal) => care.purge(signal, targetIn(query), query.get('dry_run') === 'true'),
   };

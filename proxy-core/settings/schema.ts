@@ -91,6 +91,12 @@ const cache = Type.Object(
       10,
       'Share of the cache that uploads which nobody has read yet, and those that still run, may take together, in percent.',
     ),
+    pin_percent: integer(
+      50,
+      0,
+      90,
+      'Share of the cache that may be pinned against eviction (`cistern pin`), in percent. A pin that would take more is refused; where more comes later, what is pinned may be evicted like anything else until it is less.',
+    ),
     put_ttl: duration(
       '1h',
       '0s',

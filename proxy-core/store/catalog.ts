@@ -22,6 +22,8 @@ export interface CatalogOptions {
   readonly onCorrupt: (path: string) => void;
   /** An upload is one that nobody has read no longer: S3 has told a reader of it, or of another version, or that it is gone. */
   readonly onRead: (entry: ObjectEntry) => void;
+  /** Something of an object is, or is going to be, kept. */
+  readonly onKnown: (entry: ObjectEntry) => void;
   /** The volume did not give out what may be there; reads go on without it. */
   readonly onUnread: (error: Error) => void;
   /** A state: undefined when the volume has taken what it refused. */
@@ -117,6 +119,7 @@ export class Catalog {
   adopt(entry: ObjectEntry, head: Head, validatedAt: number, epoch: string): void {
     const old = entry.head;
     if (old?.written !== undefined && head.written === undefined) this.#options.onRead(entry);
+    this.#options.onKnown(entry);
     entry.setHead(head, validatedAt, epoch, entry.inline && old?.version === head.version);
     entry.lookedAt = performance.now();
     this.#entries.set(entry.address.storeKey, entry);
@@ -256,6 +259,7 @@ export class Catalog {
       this.#dirty.entry(key) ?? this.#evicted.get(key)?.deref() ?? new ObjectEntry(this.#options.cacheDir, address);
     this.#evicted.delete(key);
     this.#entries.set(key, entry);
+    this.#options.onKnown(entry);
     return entry;
   }
 

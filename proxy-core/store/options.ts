@@ -7,6 +7,8 @@ export interface StoreOptions {
   readonly minFreeSpace: FreeSpaceFloor;
   /** Share of the disk cache, in percent, of uploads that nobody has read, or that still run. */
   readonly uploadPercent: number;
+  /** Share of the disk cache, in percent, that may be pinned against eviction. */
+  readonly pinPercent: number;
   /** How long parts stay of a multipart upload that is neither completed nor aborted, ms. */
   readonly incompleteUploadTtl: number;
   /** How long an upload may wait for its first reader, ms; by folder of the bucket and key. */

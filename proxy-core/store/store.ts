@@ -62,6 +62,7 @@ export class Store implements UploadStore {
       alone,
       onCorrupt,
       onRead: entry => capacity.removeUnread(entry.paths.hash),
+      onKnown: ({ folder, address, paths }) => disk.pins.met(folder, address.key, paths.hash),
       onUnread: error => trouble.reading(error),
       onProblem: message => options.onProblem('epochs', message),
     });
@@ -69,7 +70,15 @@ export class Store implements UploadStore {
     this.#reads = new DiskReads({ catalog, extents, files, blocks, pool: this.pool, trouble, onCorrupt });
     this.#uploads = new Uploads({ disk, catalog, extents, blocks, pool: this.pool, store: options });
     this.multipart = this.#uploads.multipart;
-    this.care = new Care({ cacheDir: options.cacheDir, disk, catalog, extents, pool: this.pool, onCorrupt });
+    this.care = new Care({
+      cacheDir: options.cacheDir,
+      disk,
+      catalog,
+      extents,
+      pool: this.pool,
+      onCorrupt,
+      pinPercent: options.pinPercent,
+    });
   }
 
   /**

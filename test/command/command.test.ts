@@ -38,7 +38,7 @@ describe('the command line', () => {
   test('--help names every command', async () => {
     const { code, out } = await finished(['--help']);
     expect(code).toBe(0);
-    for (const name of ['serve', 'env', 'status', 'ls', 'purge', 'verify', 'demo'])
+    for (const name of ['serve', 'env', 'status', 'ls', 'purge', 'pin', 'unpin', 'verify', 'demo'])
       expect(out).toMatch(new RegExp(`^ {2}${name} `, 'm'));
   });
 

@@ -51,6 +51,7 @@ export async function openStore(cacheDir: string, options: Partial<StoreOptions>
     maxDiskBytes: 1 << 30,
     minFreeSpace: { bytes: 0 },
     uploadPercent: 10,
+    pinPercent: 50,
     incompleteUploadTtl: 86_400_000,
     putTtl: () => 3_600_000,
     ramEnabled: false,

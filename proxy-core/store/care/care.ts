@@ -2,13 +2,14 @@ import { CisternError } from '../../errors.ts';
 import type { BufferPool } from '../buffer-pool.ts';
 import type { Catalog } from '../catalog.ts';
 import type { Disk } from '../disk/disk.ts';
-import { codeOf, inWords } from '../disk/disk-error.ts';
+import { inWords } from '../disk/disk-error.ts';
 import { DiskUnavailable } from '../disk/volume.ts';
 import type { Extents } from '../extents.ts';
 import { listBuckets, listObjects } from './list.ts';
 import { Pace } from './pace.ts';
+import { listPins, type PinChangeOptions, pin, unpin } from './pin-changes.ts';
 import { purge } from './purge.ts';
-import type { ListEvent, PurgeEvent, Target, VerifyEvent } from './types.ts';
+import type { ListEvent, PinEvent, PinList, PurgeEvent, Target, VerifyEvent } from './types.ts';
 import { verify } from './verify.ts';
 import { Walk } from './walk.ts';
 
@@ -19,6 +20,7 @@ export interface CareOptions {
   readonly extents: Extents;
   readonly pool: BufferPool;
   readonly onCorrupt: () => void;
+  readonly pinPercent: number;
 }
 
 /**
@@ -35,7 +37,8 @@ export class Care {
 
   /** Everything that is cached of a target, in no order that means something; without one, all buckets. */
   list(signal: AbortSignal, target?: Target): AsyncIterable<ListEvent> {
-    const options = { volume: this.#options.disk.volume, walk: this.#options.walk };
+    const { disk, walk } = this.#options;
+    const options = { volume: disk.volume, walk, pins: disk.pins };
     const pace = new Pace(signal);
     return inWordsOf(target ? listObjects(options, pace, target) : listBuckets(options, pace));
   }
@@ -55,14 +58,32 @@ export class Care {
       this.#verifying = false;
     }
   }
+
+  pins(signal: AbortSignal): Promise<PinList> {
+    return listPins(this.#options.disk, new Pace(signal));
+  }
+
+  /** Pins a target against eviction; refused where that would be more than `cache.pin_percent` allows. */
+  pin(signal: AbortSignal, target: Target): AsyncIterable<PinEvent> {
+    return inWordsOf(pin(this.#pinOptions, new Pace(signal), target));
+  }
+
+  unpin(signal: AbortSignal, target: Target): AsyncIterable<PinEvent> {
+    return inWordsOf(unpin(this.#pinOptions, new Pace(signal), target));
+  }
+
+  get #pinOptions(): PinChangeOptions {
+    const { disk, pinPercent } = this.#options;
+    return { volume: disk.volume, scratch: disk.scratch, pins: disk.pins, percent: pinPercent };
+  }
 }
 
 async function* inWordsOf<T>(events: AsyncIterable<T>): AsyncGenerator<T> {
   try {
     yield* events;
   } catch (error) {
-    const isVolumes = error instanceof DiskUnavailable || codeOf(error) !== undefined;
-    if (!isVolumes || (error as Error).name === 'AbortError') throw error;
+    const isVolumes = error instanceof DiskUnavailable || (error as NodeJS.ErrnoException).syscall !== undefined;
+    if (!isVolumes) throw error;
     throw new CisternError('CacheUnavailable', inWords(error), { cause: error });
   }
 }

@@ -6,6 +6,7 @@ import type { Volume } from '../disk/volume.ts';
 import { Coverage, inOrder } from './coverage.ts';
 import { type ObjectFiles, objectsIn, type VersionFiles } from './object-files.ts';
 import { inHand, type Pace } from './pace.ts';
+import type { Pins } from './pins.ts';
 import { type SeenHead, seeHead } from './seen-head.ts';
 import { treeFolders } from './tree.ts';
 import type { CachedBucket, CachedObject, ListEnd, ListEvent, Target } from './types.ts';
@@ -16,16 +17,14 @@ const TELL_EVERY = 1000;
 export interface ListOptions {
   readonly volume: Volume;
   readonly walk: Walk;
+  readonly pins: Pins;
 }
 
 /** Every cached object that is meant, as it is found; in memory is one at a time. */
-export async function* listObjects(
-  { volume, walk }: ListOptions,
-  pace: Pace,
-  target: Target,
-): AsyncGenerator<ListEvent> {
+export async function* listObjects(options: ListOptions, pace: Pace, target: Target): AsyncGenerator<ListEvent> {
   const sum = { objects: 0, cached: 0, disk_bytes: 0 };
-  for await (const found of objects({ volume, walk }, pace, await walk.folders(pace, target), target.prefix)) {
+  const folders = await options.walk.folders(pace, target);
+  for await (const found of objects(options, pace, folders, target.prefix)) {
     if (found.type === 'object') add(sum, found);
     yield found;
   }
@@ -33,14 +32,14 @@ export async function* listObjects(
 }
 
 /** Every bucket, when it has been gone through. */
-export async function* listBuckets({ volume, walk }: ListOptions, pace: Pace): AsyncGenerator<ListEvent> {
+export async function* listBuckets(options: ListOptions, pace: Pace): AsyncGenerator<ListEvent> {
   const sum = { objects: 0, cached: 0, disk_bytes: 0 };
   let looked = 0;
-  for (const folder of await walk.folders(pace)) {
+  for (const folder of await options.walk.folders(pace)) {
     const own = { objects: 0, cached: 0, disk_bytes: 0 };
     let first: CachedObject | undefined;
     let last = '';
-    for await (const found of objects({ volume, walk }, pace, [folder], '')) {
+    for await (const found of objects(options, pace, [folder], '')) {
       if (found.type === 'progress') {
         yield { type: 'progress', looked: looked + found.looked };
         continue;
@@ -59,7 +58,7 @@ export async function* listBuckets({ volume, walk }: ListOptions, pace: Pace): A
 }
 
 async function* objects(
-  { volume, walk }: ListOptions,
+  { volume, walk, pins }: ListOptions,
   pace: Pace,
   folders: readonly string[],
   prefix: string,
@@ -74,7 +73,9 @@ async function* objects(
       const head = await pace.step(() => seeHead(volume, files.head, files.hash, leaf.folder));
       // What is damaged can't be served, and goes when it is read or verified.
       if (head === undefined || head === 'damaged' || !head.address.key.startsWith(prefix)) continue;
-      found.push(await describe(volume, pace, files, head));
+      const prefixes = await pins.of(leaf.folder);
+      const pinned = prefixes?.has(head.address.key) ? { pinned: true as const } : {};
+      found.push({ ...(await describe(volume, pace, files, head)), ...pinned });
     }
     return found;
   };

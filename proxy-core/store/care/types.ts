@@ -25,6 +25,8 @@ export interface CachedObject {
   readonly last_used: string;
   /** When S3 last vouched for it; absent for an upload that nobody has read yet. */
   readonly validated?: string;
+  /** Eviction leaves it alone. */
+  readonly pinned?: true;
 }
 
 /** A bucket of which something is on the disk. */
@@ -120,3 +122,22 @@ export interface VerifyEnd extends VerifyCounts {
 }
 
 export type VerifyEvent = Fault | VerifyProgress | VerifyEnd;
+
+export interface PinProgress {
+  readonly type: 'progress';
+  /** Objects looked at. */
+  readonly looked: number;
+}
+
+export interface PinEnd {
+  readonly type: 'end';
+  /** Allocated bytes of all that is pinned now, and the most that may be. */
+  readonly disk_bytes: number;
+  readonly limit: number;
+}
+
+export type PinEvent = PinProgress | PinEnd;
+
+export interface PinList extends Omit<PinEnd, 'type'> {
+  readonly pins: readonly { readonly bucket: string; readonly origin: string; readonly prefix: string }[];
+}

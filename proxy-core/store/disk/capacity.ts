@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { Pins } from '../care/pins.ts';
 import { Unread, type UnreadUpload } from '../uploads/unread.ts';
 import { UploadRoom } from '../uploads/upload-room.ts';
 import { Census, type Counted } from './census.ts';
@@ -25,6 +26,8 @@ export interface CapacityOptions {
   readonly remove: (path: string) => Promise<void>;
   readonly removeFolder: (path: string) => Promise<void>;
   readonly onProblem: (message: string | undefined) => void;
+  /** What eviction has to leave alone. */
+  readonly pins?: Pins | undefined;
 }
 
 /** Eviction begins above the one share of the limit, a little before fills have to wait, and goes on down to the other. */
@@ -96,6 +99,11 @@ export class Capacity implements Room {
     return this.#bytes;
   }
 
+  /** What it may grow to: where the free space bounds the cache, what that lets it. */
+  get most(): number {
+    return Math.max(0, Math.min(this.#options.maxBytes, this.#bytes + this.#space.spare));
+  }
+
   /** False until the first census has been through. */
   get counted(): boolean {
     return this.#countedAt > 0;
@@ -129,6 +137,7 @@ export class Capacity implements Room {
     this.#bytes = Math.max(0, this.#bytes + bytes);
     if (path.startsWith(this.#stage)) this.#staged = Math.max(0, this.#staged + bytes);
     this.#space.add(bytes);
+    this.#options.pins?.changed(bytes, path);
     if (bytes < 0) this.#grant();
     else if (this.#tooMuch) this.#evict();
   }
@@ -223,10 +232,9 @@ export class Capacity implements Room {
     return this.#waiting.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
-  /** Most that uploads may take; where the free space bounds the cache, of what that lets it grow to. */
+  /** Most that uploads may take. */
   get #uploadLimit(): number {
-    const { maxBytes, uploadPercent } = this.#options;
-    return (Math.max(0, Math.min(maxBytes, this.#bytes + this.#space.spare)) * uploadPercent) / 100;
+    return (this.most * this.#options.uploadPercent) / 100;
   }
 
   #evict(): void {

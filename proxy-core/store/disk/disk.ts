@@ -1,3 +1,4 @@
+import { Pins } from '../care/pins.ts';
 import type { StoreOptions } from '../options.ts';
 import { CacheFolder } from './cache-folder.ts';
 import { Capacity } from './capacity.ts';
@@ -27,6 +28,7 @@ export class Disk {
   readonly files: OpenFiles;
   readonly trouble: Trouble;
   readonly neighbours: Neighbours;
+  readonly pins: Pins;
   readonly #folder: CacheFolder;
   readonly #instance: Instance;
   readonly #probe: Probe;
@@ -52,6 +54,14 @@ export class Disk {
     });
     this.trouble = new Trouble(options);
     this.files = new OpenFiles(this.volume);
+    this.pins = new Pins({
+      volume: this.volume,
+      cacheDir,
+      limit: () => (this.capacity.most * options.pinPercent) / 100,
+      percent: options.pinPercent,
+      now: () => this.now(),
+      onProblem: message => options.onProblem('pins', message),
+    });
     this.capacity = new Capacity({
       volume: this.volume,
       cacheDir,
@@ -68,6 +78,7 @@ export class Disk {
       },
       removeFolder: path => this.scratch.removeFolder(path),
       onProblem: message => options.onProblem('capacity', message),
+      pins: this.pins,
     });
     this.neighbours = new Neighbours({
       onMoved: storeKeys => options.onMoved(storeKeys),
@@ -113,6 +124,7 @@ export class Disk {
     }
     await Promise.race([this.#instance.start(), new Promise(resolve => setTimeout(resolve, BEAT_PATIENCE).unref())]);
     this.capacity.start();
+    this.pins.start();
     this.#clock = setInterval(() => {
       this.files.purge();
       this.scratch.purge();
@@ -143,6 +155,7 @@ export class Disk {
   async close(): Promise<boolean> {
     clearInterval(this.#clock);
     this.capacity.stop();
+    this.pins.stop();
     this.files.close();
     await Promise.all([this.#instance.stop(), this.neighbours.stop()]);
     const done = await Promise.all([this.volume.drained(), this.#folder.drained(), this.#probe.stop()]);

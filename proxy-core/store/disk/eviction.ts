@@ -1,5 +1,6 @@
 import type { Stats } from 'node:fs';
 import { dirname, join } from 'node:path';
+import type { Pins } from '../care/pins.ts';
 import type { Unread, UnreadUpload } from '../uploads/unread.ts';
 import { isMissing } from './disk-error.ts';
 import { allocatedBytes } from './scratch.ts';
@@ -17,8 +18,11 @@ export interface EvictionOptions {
   /** Removes a published file, or an empty folder, and tells `Capacity.add`. */
   readonly remove: (path: string) => Promise<void>;
   readonly removeFolder: (path: string) => Promise<void>;
+  readonly pins?: Pick<Pins, 'protects'> | undefined;
 }
 
+/** Steps that find nothing that isn't pinned, after which the limit comes first. */
+const PATIENCE = 10;
 /** Folders looked at for one choice of victims, so many at once, and files in each; the oldest quarter goes first. */
 const SAMPLE = 12;
 const AT_ONCE = 4;
@@ -55,6 +59,8 @@ type Upload = Pick<UnreadUpload, 'hash' | 'folder'>;
 export class Eviction {
   readonly #options: EvictionOptions;
   readonly #buckets: string;
+  /** Steps in a row that found only what is pinned. */
+  #vain = 0;
 
   constructor(options: EvictionOptions) {
     this.#options = options;
@@ -75,18 +81,29 @@ export class Eviction {
     });
     await Promise.all(looks);
     for (const upload of sample.expired) if (!enough()) await this.#removeUpload(upload);
-    const files = sample.files.sort((a, b) => a.usedAt - b.usedAt).slice(0, Math.ceil(sample.files.length / 4));
+    const files = sample.files.sort((a, b) => a.usedAt - b.usedAt);
+    let [spared, left] = [0, Math.ceil(files.length / 4)];
     for (const { path, bytes } of files) {
-      if (enough()) break;
+      if (enough() || left-- === 0) break;
+      if (await this.#isPinned(path)) {
+        spared++;
+        left++;
+        continue;
+      }
       await this.#remove(path);
       const hash = hashIn(path);
       if (path.endsWith('.head')) unread.remove(hash);
       else unread.shrink(hash, bytes);
-      const left = (sample.names.get(dirname(path)) ?? 0) - 1;
-      sample.names.set(dirname(path), left);
-      if (left === 0) await this.#prune(dirname(path));
+      const others = (sample.names.get(dirname(path)) ?? 0) - 1;
+      sample.names.set(dirname(path), others);
+      if (others === 0) await this.#prune(dirname(path));
     }
-    return sample.files.length > 0;
+    this.#vain = spared > 0 && spared === files.length ? this.#vain + 1 : 0;
+    return files.length > spared;
+  }
+
+  async #isPinned(path: string): Promise<boolean> {
+    return this.#vain < PATIENCE && (await this.#options.pins?.protects(path)) === true;
   }
 
   /** Removes an upload that nobody has read, if there is one: the oldest, if none has waited for too long. */
