@@ -1,5 +1,7 @@
-import { askMany, ControlRefused } from '../../proxy-core/admin/index.ts';
+import { ask, askMany, ControlRefused } from '../../proxy-core/admin/index.ts';
+import { CisternError, ERRORS } from '../../proxy-core/errors.ts';
 import { FAILED, type Io } from './io.ts';
+import { withFolder } from './offline.ts';
 import { runningProxy } from './running-proxy.ts';
 import type { S3Uri } from './s3-uri.ts';
 import { SETTINGS_WRONG, type SettingsOptions, settingsFrom } from './settings-options.ts';
@@ -7,12 +9,16 @@ import { SETTINGS_WRONG, type SettingsOptions, settingsFrom } from './settings-o
 export interface CareCommandOptions extends SettingsOptions {
   readonly json?: boolean;
   readonly origin?: string;
+  /** A cache folder to be worked on without a proxy. */
+  readonly offline?: string;
 }
 
-/** The running proxy, and how to ask it for what takes many lines to answer. */
-export interface AskedProxy {
-  readonly address: string;
+/** Whoever cares for the cache: the running proxy, or this process. */
+export interface CareSource {
+  /** Asks for what takes many lines to answer. */
   readonly many: AskMany;
+  /** Asks for a single object. */
+  one<T extends object>(path: string, signal?: AbortSignal): Promise<T>;
 }
 
 export type AskMany = <T extends { readonly type: string }>(
@@ -22,21 +28,22 @@ export type AskMany = <T extends { readonly type: string }>(
   signal?: AbortSignal,
 ) => AsyncIterable<T>;
 
-/** Runs a command that needs the proxy, and tells a person when that fails. */
-export async function withProxy(
-  options: SettingsOptions,
+/** Runs a command on the cache, and tells a person when that fails. */
+export async function withCare(
+  options: CareCommandOptions,
   io: Io,
-  act: (proxy: AskedProxy) => Promise<number>,
+  act: (source: CareSource) => Promise<number>,
 ): Promise<number> {
   const loaded = await settingsFrom(options, io);
   if (!loaded) return SETTINGS_WRONG;
-  const proxy = await runningProxy(loaded, io);
-  if (!proxy) return FAILED;
+  const { offline } = options;
   try {
-    const { address } = proxy;
+    if (offline !== undefined) return await withFolder(offline, loaded.settings, io, act);
+    const proxy = await runningProxy(loaded, io);
+    if (!proxy) return FAILED;
     return await act({
-      address,
-      many: (method, path, query = {}, signal) => askMany(address, method, `${path}?${queryOf(query)}`, signal),
+      many: (method, path, query = {}, signal) => askMany(proxy.address, method, `${path}?${queryOf(query)}`, signal),
+      one: (path, signal) => ask(proxy.address, 'GET', path, signal),
     });
   } catch (error) {
     io.show();
@@ -58,6 +65,7 @@ function queryOf(fields: Readonly<Record<string, string | undefined>>): URLSearc
 
 function inWords(error: NodeJS.ErrnoException): string {
   if (error instanceof ControlRefused) return error.message;
+  if (error instanceof CisternError) return `${error.message} ${ERRORS[error.code].action}`;
   if (error.code === 'ECONNRESET' || error.code === 'ECONNREFUSED' || error.code === 'ENOENT')
     return 'the proxy stopped, or ended the connection. See `cistern status`.';
   return error.message;

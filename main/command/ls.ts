@@ -1,5 +1,5 @@
 import type { CachedBucket, CachedObject, ListEnd, ListEvent } from '../../proxy-core/store/index.ts';
-import { type CareCommandOptions, targetQuery, withProxy } from './care-source.ts';
+import { type CareCommandOptions, targetQuery, withCare } from './care-source.ts';
 import { objectsOf } from './counts.ts';
 import { type Io, OK } from './io.ts';
 import { escaped, type S3Uri } from './s3-uri.ts';
@@ -12,7 +12,7 @@ type Line = CachedObject | CachedBucket;
 
 /** `cistern ls`: what is cached; without a target the buckets, else the objects. */
 export function ls(target: S3Uri | undefined, options: CareCommandOptions, io: Io): Promise<number> {
-  return withProxy(options, io, async ({ many }) => {
+  return withCare(options, io, async ({ many }) => {
     const events = target
       ? many<ListEvent>('GET', '/v1/objects', targetQuery(target, options))
       : many<ListEvent>('GET', '/v1/buckets');

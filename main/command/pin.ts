@@ -1,6 +1,5 @@
-import { ask } from '../../proxy-core/admin/index.ts';
 import type { PinEnd, PinEvent, PinList } from '../../proxy-core/store/index.ts';
-import { type CareCommandOptions, targetQuery, withProxy } from './care-source.ts';
+import { type CareCommandOptions, targetQuery, withCare } from './care-source.ts';
 import { objectsOf } from './counts.ts';
 import { FAILED, type Io, OK } from './io.ts';
 import { printable, type S3Uri } from './s3-uri.ts';
@@ -17,7 +16,7 @@ export function unpin(target: S3Uri, options: CareCommandOptions, io: Io): Promi
 }
 
 function change(what: 'pin' | 'unpin', target: S3Uri, options: CareCommandOptions, io: Io): Promise<number> {
-  return withProxy(options, io, async ({ many }) => {
+  return withCare(options, io, async ({ many }) => {
     let code = FAILED;
     for await (const event of many<PinEvent>('POST', `/v1/${what}`, targetQuery(target, options))) {
       if (options.json) io.out(JSON.stringify(event));
@@ -30,8 +29,8 @@ function change(what: 'pin' | 'unpin', target: S3Uri, options: CareCommandOption
 }
 
 function list(options: CareCommandOptions, io: Io): Promise<number> {
-  return withProxy(options, io, async ({ address }) => {
-    const list = await ask<PinList>(address, 'GET', '/v1/pins');
+  return withCare(options, io, async ({ one }) => {
+    const list = await one<PinList>('/v1/pins');
     const pins = list.pins.filter(({ origin }) => options.origin === undefined || origin === options.origin);
     if (options.json) io.out(JSON.stringify({ ...list, pins }));
     else {

@@ -1,5 +1,5 @@
 import type { PurgeEvent } from '../../proxy-core/store/index.ts';
-import { type CareCommandOptions, targetQuery, withProxy } from './care-source.ts';
+import { type CareCommandOptions, targetQuery, withCare } from './care-source.ts';
 import { filesOf, objectsOf } from './counts.ts';
 import { FAILED, type Io, OK } from './io.ts';
 import { printable, type S3Uri } from './s3-uri.ts';
@@ -11,7 +11,7 @@ export interface PurgeOptions extends CareCommandOptions {
 
 /** `cistern purge`: removes what is cached of a bucket or prefix. Exits with 1 when something of it could not be removed. */
 export function purge(target: S3Uri, options: PurgeOptions, io: Io): Promise<number> {
-  return withProxy(options, io, async ({ many }) => {
+  return withCare(options, io, async ({ many }) => {
     const query = { ...targetQuery(target, options), dry_run: String(options.dryRun === true) };
     let code = FAILED;
     for await (const event of many<PurgeEvent>('POST', '/v1/purge', query)) {

@@ -1,5 +1,5 @@
 import type { Fault, VerifyEnd, VerifyEvent, VerifyProgress } from '../../proxy-core/store/index.ts';
-import { type AskMany, type CareCommandOptions, withProxy } from './care-source.ts';
+import { type AskMany, type CareCommandOptions, withCare } from './care-source.ts';
 import { filesOf, objectsOf } from './counts.ts';
 import { FAILED, type Io, OK } from './io.ts';
 import { bar, Remaining } from './progress-bar.ts';
@@ -18,7 +18,7 @@ const SHOWN = 20;
  * one goes on from there. Exits with 1 when it was stopped, or something remains that it could not repair.
  */
 export function verify(options: VerifyOptions, io: Io): Promise<number> {
-  return withProxy(options, io, async ({ many }) => {
+  return withCare(options, io, async ({ many }) => {
     const stop = new AbortController();
     io.onStopSignal(() => stop.abort());
     try {
