@@ -35,8 +35,8 @@ export interface ProbeOptions {
   readonly onReport: (report: VolumeReport) => void;
 }
 
-/** After the folder can be used: a start has more urgent things to do, ms. */
-const AFTER = 2000;
+/** After the folder can be used: a start, and the first requests, have more urgent things to do, ms. */
+const AFTER = 5000;
 /** After a trial that came to nothing because the volume was full, read-only or did not answer, ms. */
 const AGAIN = 60_000;
 

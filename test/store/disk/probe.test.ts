@@ -167,7 +167,7 @@ describe('the probe', () => {
     const report = await new Promise<VolumeReport>(resolve => void openStore(cacheDir, { onVolume: resolve }));
     expect(report.hard_links).toBe(true);
     expect(readdirSync(cacheDir)).not.toContain('buckets');
-  });
+  }, 20_000);
 
   it('does not keep the store from closing', async () => {
     const onVolume = vi.fn();
