@@ -1,16 +1,18 @@
 import fc from 'fast-check';
 import { Place, type Plan } from './places.ts';
-import { leftOpen, ownerless, socketCount } from './quiet.ts';
+import { leftOpen, ownerless, socketCount, unreclaimed } from './quiet.ts';
 import { RunFailure, runSchedule } from './runner.ts';
+import { schedules } from './schedules.ts';
 import { shrink } from './shrink.ts';
-import { describeSchedule, type Schedule, schedules } from './steps.ts';
+import { describeSchedule, type Schedule } from './steps.ts';
 import { Tally } from './tally.ts';
 
 export interface Options {
   /** Of the first schedule; each further one has the next. */
   readonly seed: number;
-  /** No schedule is begun after so many ms. */
+  /** No schedule is begun after so many ms, but for the first `least`. */
   readonly time: number;
+  readonly least?: number;
   /** At most so many schedules. */
   readonly runs?: number;
   /** How long may be spent on making a failing schedule shorter, ms. */
@@ -29,11 +31,11 @@ export class ModelFailure extends Error {
 
 /** Runs schedules against a place until the time is over or one fails; that one is made shorter and thrown. */
 export async function checkPlan(plan: Plan, options: Options): Promise<void> {
-  const { tally, seed, time, runs = Number.POSITIVE_INFINITY } = options;
+  const { tally, seed, time, least = 0, runs = Number.POSITIVE_INFINITY } = options;
   const arbitrary = schedules({ kills: plan.processes, vias: plan.proxies });
   const until = performance.now() + time;
   await inPlace(plan, async place => {
-    for (let i = 0; i < runs && performance.now() < until; i++) {
+    for (let i = 0; i < runs && (i < least || performance.now() < until); i++) {
       const [schedule] = fc.sample(arbitrary, { seed: seed + i, numRuns: 1 }) as [Schedule];
       tally.schedules++;
       try {
@@ -61,6 +63,7 @@ async function inPlace(plan: Plan, act: (place: Place) => Promise<void>): Promis
   const problems: string[] = [];
   try {
     await act(place);
+    problems.push(...(await unreclaimed(place)));
     for (const name of await ownerless(place.cacheDir)) problems.push(`in tmp/ and nobody's: ${name}`);
   } finally {
     await end(place);

@@ -1,14 +1,21 @@
-/** One body that an object had. Its id is in a header of its own (`x-amz-meta-version`), so that no two are taken for one. */
+/** By lower-case name. */
+export type Fields = Readonly<Record<string, string>>;
+
+/** One body that an object had. Its id is in a header of its own (`x-amz-meta-version`); a copy has its source's id. */
 export interface Version {
   readonly id: string;
   readonly etag: string;
-  /** As in the header; no two versions of an object have the same. */
+  /** As in the header; no two writings have the same, not even of the same bytes. */
   readonly lastModified: string;
   readonly bytes: Buffer;
-  /** Of a multipart upload. */
-  readonly partSize: number | undefined;
-  /** `x-amz-checksum-crc32`, as it is given to who asks for checksums. */
-  readonly checksum: string;
+  /** Where its parts end; undefined where it was not made of parts. */
+  readonly ends: readonly number[] | undefined;
+  /** Every other header of a plain answer that is the object's own. Tags may change, and nothing else with them. */
+  readonly fields: Fields;
+  /** What is given beside to who asks for checksums. */
+  readonly checksums: Fields;
+  /** Of each of its parts. */
+  readonly partChecksums: readonly Fields[];
 }
 
 /** What was so from one moment until (not including) another, in ms of one monotonic clock. */
@@ -27,6 +34,7 @@ export class History<T> {
   }
 
   change(to: T, at: number): void {
+    if (to === this.now) return;
     this.#periods.at(-1)!.until = at;
     this.#periods.push({ what: to, from: at, until: Number.POSITIVE_INFINITY });
   }

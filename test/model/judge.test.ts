@@ -9,8 +9,10 @@ function version(id: string, length = 100, more: Partial<Version> = {}): Version
     etag: `"${id}"`,
     lastModified: `modified ${id}`,
     bytes: Buffer.alloc(length, id),
-    partSize: undefined,
-    checksum: `sum ${id}`,
+    ends: undefined,
+    fields: { 'content-type': 'text/csv', 'x-amz-meta-version': id },
+    checksums: { 'x-amz-checksum-crc32': `sum ${id}`, 'x-amz-checksum-type': 'FULL_OBJECT' },
+    partChecksums: [],
     ...more,
   };
 }
@@ -32,6 +34,7 @@ function facts(from: number, more: Partial<Circumstances> = {}): Circumstances {
     permission: new History(true),
     startedAt: from,
     notBefore: from,
+    heardSince: more.notBefore ?? from,
     allowedSince: more.notBefore ?? from,
     trouble: 'none',
     killed: false,
@@ -46,6 +49,7 @@ function whole(id: string, endedAt: number, more: Partial<Seen> & { headers?: Re
     ...rest,
     headers: {
       'x-amz-meta-version': id,
+      'content-type': 'text/csv',
       etag: `"${id}"`,
       'last-modified': `modified ${id}`,
       'content-length': '100',
@@ -63,6 +67,7 @@ function seen(
   return {
     status,
     header: name => headers[name],
+    names: Object.keys(headers),
     length: 0,
     wrongAt: undefined,
     error: status >= 400 ? '<Error></Error>' : '',
@@ -206,7 +211,7 @@ describe('what S3 says of a version', () => {
   });
 
   it('to parts, of a multipart upload and of none', () => {
-    const parts = version('a', 100, { partSize: 60 });
+    const parts = version('a', 100, { ends: [60, 100] });
     expect(expectedOf(parts, { ...PLAIN, part: 2 })).toEqual({ status: 206, start: 60, end: 100 });
     expect(expectedOf(parts, { ...PLAIN, part: 3 })).toEqual({ status: 416 });
     expect(expectedOf(version('a'), { ...PLAIN, part: 1 })).toEqual({ status: 206, start: 0, end: 100 });

@@ -1,4 +1,4 @@
-import { type Asked, type Expected, expectedOf, partsOf } from './expected.ts';
+import { type Asked, expectedOf, judgeHeaders } from './expected.ts';
 import type { History, Version } from './history.ts';
 
 /** What came back. */
@@ -6,6 +6,8 @@ export interface Seen {
   /** 0: the connection ended before an answer began. */
   readonly status: number;
   header(name: string): string | undefined;
+  /** Of all headers, in lower case. */
+  readonly names: readonly string[];
   /** Bytes of the body that came. */
   readonly length: number;
   /** The first byte of the body that is not the version's which the headers name; undefined: all are. */
@@ -29,11 +31,15 @@ export interface Circumstances {
   readonly allowedSince: number;
   /** What was so at this moment or later may be told: the start, less the ttl; but never older than a write that had been heard of. */
   readonly notBefore: number;
+  /** The same without the ttl: no earlier than a write that had been heard of. */
+  readonly heardSince: number;
   /** What faults struck requests for this object meanwhile: bodies that broke off, which can be taken up again, or worse. */
   readonly trouble: 'none' | 'cut short' | 'failed';
   /** The proxy was killed meanwhile. */
   readonly killed: boolean;
 }
+
+type Possible = ReturnType<Circumstances['versions']['between']>;
 
 /** Undefined when the answer is one that S3 could have given at an allowed moment; else what is wrong with it. */
 export function judge(asked: Asked, seen: Seen, facts: Circumstances): string | undefined {
@@ -62,28 +68,30 @@ export function judge(asked: Asked, seen: Seen, facts: Circumstances): string | 
   return justified ? undefined : `${status} fits no version of the time`;
 }
 
-function judgeBody(
-  asked: Asked,
-  seen: Seen,
-  { versions }: Circumstances,
-  possible: ReturnType<History<Version | undefined>['between']>,
-): string | undefined {
+function judgeBody(asked: Asked, seen: Seen, facts: Circumstances, possible: Possible): string | undefined {
+  const { versions, heardSince } = facts;
   const id = seen.header('x-amz-meta-version');
-  const period = possible.find(({ what }) => what !== undefined && what.id === id);
-  const version = period?.what;
-  if (!period || !version) {
-    const known = versions.all.find(({ what }) => what?.id === id);
-    return known ? `version ${id} was no more by then` : `no version of this object: ${id}`;
-  }
-  const expected = expectedOf(version, asked);
-  const wrong = judgeHeaders(asked, seen, version, expected);
-  if (wrong !== undefined) return wrong;
-  if (expected.status !== 200 && expected.status !== 206) return `${seen.status} where ${expected.status} was due`;
+  const known = versions.all.flatMap(({ what }) => (what && what.id === id ? [what] : []));
+  const current = known.filter(({ lastModified }) => possible.some(({ what }) => isOf(what, id, lastModified)));
+  if (current.length === 0) return known[0] ? `version ${id} was no more by then` : `no version of this object: ${id}`;
+  // Tags change with a version's other headers unchanged: what they were counts as long as no write of them had been heard of.
+  const told = versions
+    .between(heardSince, seen.endedAt)
+    .flatMap(({ what }) => (what && current.includes(what) ? [what] : []));
+  const wrong = told.map(version => judgeHeaders(asked, seen, version));
+  const right = told[wrong.indexOf(undefined)];
+  if (!right) return wrong.at(-1) ?? `version ${id} had other headers by then`;
+  const expected = expectedOf(right, asked);
+  if (!('start' in expected)) return `${seen.status} where ${expected.status} was due`;
   if (seen.wrongAt !== undefined) return `byte ${seen.wrongAt} of the body is not version ${id}'s`;
   const due = asked.method === 'HEAD' ? 0 : expected.end - expected.start;
   if (seen.length > due) return `${seen.length} bytes where ${due} were due`;
   if (seen.complete) return seen.length === due ? undefined : `complete with ${seen.length} of ${due} bytes`;
   return undefined;
+}
+
+function isOf(what: Version | undefined, id: string | undefined, lastModified: string): boolean {
+  return what !== undefined && what.id === id && what.lastModified === lastModified;
 }
 
 /**
@@ -94,27 +102,10 @@ export function mayBeCut(seen: Seen, { versions, permission, startedAt, trouble,
   if (seen.complete || seen.left || killed || trouble === 'failed') return true;
   // What S3 says of an error can't be asked for again.
   if (seen.status !== 200 && seen.status !== 206) return trouble !== 'none';
-  const id = seen.header('x-amz-meta-version');
-  const current = versions.between(seen.endedAt, seen.endedAt).some(({ what }) => what?.id === id);
-  return !current || permission.between(startedAt, seen.endedAt).some(({ what }) => !what);
-}
-
-function judgeHeaders(asked: Asked, seen: Seen, version: Version, expected: Expected): string | undefined {
-  if (expected.status !== seen.status) return `${seen.status} where ${expected.status} was due (version ${version.id})`;
-  if (!('start' in expected)) return undefined;
-  const { start, end } = expected;
-  const due: Record<string, string | undefined> = {
-    etag: version.etag,
-    'last-modified': version.lastModified,
-    'content-length': String(end - start),
-    'content-range': expected.status === 206 ? `bytes ${start}-${end - 1}/${version.bytes.length}` : undefined,
-    'x-amz-mp-parts-count': asked.part !== undefined && version.partSize ? String(partsOf(version)) : undefined,
-  };
-  if (asked.part === undefined)
-    due['x-amz-checksum-crc32'] = asked.checksums && expected.status === 200 ? version.checksum : undefined;
-  for (const [name, value] of Object.entries(due)) {
-    const got = seen.header(name);
-    if (got !== value) return `${name}: ${got} where ${value} was due (version ${version.id})`;
-  }
-  return undefined;
+  const [id, lastModified = ''] = [seen.header('x-amz-meta-version'), seen.header('last-modified')];
+  const during = versions.between(startedAt, seen.endedAt).map(({ what }) => isOf(what, id, lastModified));
+  return (
+    during.lastIndexOf(false) > during.indexOf(true) ||
+    permission.between(startedAt, seen.endedAt).some(({ what }) => !what)
+  );
 }

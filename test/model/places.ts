@@ -6,6 +6,7 @@ import type { TestOrigin } from '../origin/index.ts';
 import { Client } from '../read/client.ts';
 import { type Changes, type Cistern, startInProcess, startProcess } from './proxies.ts';
 import { CLOSED, OPEN, World } from './world.ts';
+import { Writer } from './writer.ts';
 
 const MIB = 2 ** 20;
 
@@ -18,6 +19,8 @@ export interface Plan {
   /** ms, by bucket. */
   readonly ttl: { readonly [CLOSED]: number; readonly [OPEN]: number };
   readonly cache: Changes['cache'];
+  /** Whether the bucket that is open to all keeps old versions. */
+  readonly versioned?: boolean;
 }
 
 const HOUR = 3_600_000;
@@ -31,6 +34,8 @@ export const PLANS: readonly Plan[] = [
     cache: {
       max_ram_cache_size: 4 * MIB,
       max_cache_size: 48 * MIB,
+      write_cache_percent: 60,
+      incomplete_upload_ttl: 2000,
       parallel_fill: { connections: 3, min_object_size: 16 * MIB },
     },
   },
@@ -39,7 +44,15 @@ export const PLANS: readonly Plan[] = [
     proxies: 2,
     processes: false,
     ttl: { [CLOSED]: HOUR, [OPEN]: 100 },
-    cache: { ram_cache_enabled: false, max_cache_size: 64 * MIB, memory_budget: 16 * MIB },
+    versioned: true,
+    cache: {
+      ram_cache_enabled: false,
+      max_cache_size: 64 * MIB,
+      memory_budget: 16 * MIB,
+      write_cache_percent: 50,
+      incomplete_upload_ttl: 2000,
+      write_cache_max_object_size: 6 * MIB,
+    },
   },
   {
     name: 'one core with room',
@@ -49,6 +62,7 @@ export const PLANS: readonly Plan[] = [
     cache: {
       max_ram_cache_size: 32 * MIB,
       max_cache_size: 1024 * MIB,
+      incomplete_upload_ttl: 2000,
       parallel_fill: { connections: 4, min_object_size: 16 * MIB },
     },
   },
@@ -57,7 +71,12 @@ export const PLANS: readonly Plan[] = [
     proxies: 2,
     processes: true,
     ttl: { [CLOSED]: HOUR, [OPEN]: 0 },
-    cache: { max_ram_cache_size: 4 * MIB, max_cache_size: 64 * MIB },
+    cache: {
+      max_ram_cache_size: 4 * MIB,
+      max_cache_size: 64 * MIB,
+      write_cache_percent: 50,
+      incomplete_upload_ttl: 2000,
+    },
   },
 ];
 
@@ -65,6 +84,7 @@ export const PLANS: readonly Plan[] = [
 export class Seat {
   proxy: Cistern;
   client: Client;
+  writer: Writer;
   /** When it was down, ms: from just before it was killed until it was up again. */
   readonly downs: { readonly from: number; until: number }[] = [];
   readonly #origin: World['origin'];
@@ -76,6 +96,7 @@ export class Seat {
     this.#start = start;
     this.proxy = proxy;
     this.client = this.#newClient();
+    this.writer = this.#newWriter();
   }
 
   killAndRestart(): Promise<void> {
@@ -93,14 +114,24 @@ export class Seat {
     const down = { from: performance.now(), until: Number.POSITIVE_INFINITY };
     this.downs.push(down);
     await this.proxy.kill();
-    this.client.close();
+    this.close();
     this.proxy = await this.#start();
     this.client = this.#newClient();
+    this.writer = this.#newWriter();
     down.until = performance.now();
+  }
+
+  close(): void {
+    this.client.close();
+    this.writer.close();
   }
 
   #newClient(): Client {
     return new Client(this.#origin as TestOrigin, this.proxy.port);
+  }
+
+  #newWriter(): Writer {
+    return new Writer(this.proxy.port, this.#origin.address);
   }
 }
 
@@ -119,7 +150,7 @@ export class Place {
   }
 
   static async start(plan: Plan): Promise<Place> {
-    const world = await World.start();
+    const world = await World.start(plan.versioned === true);
     const folder = await mkdtemp(join(tmpdir(), 'cistern-model-'));
     const cacheDir = join(folder, 'cache');
     await writeBucketSettings(cacheDir, world, plan);
@@ -141,9 +172,9 @@ export class Place {
   async stop(): Promise<void> {
     this.world.calm();
     await Promise.all(
-      this.seats.map(({ client, proxy }) => {
-        client.close();
-        return proxy.stop();
+      this.seats.map(seat => {
+        seat.close();
+        return seat.proxy.stop();
       }),
     );
     await this.world.stop();
@@ -169,7 +200,7 @@ function settingsOf(plan: Plan, { origin }: World, cacheDir: string, own: string
     connection_pool: {
       upstream_overrides: { [origin.address]: { scheme: 'http', validate_tls: true } },
       upstream_idle_timeout: 300,
-      upstream_first_byte_timeout: 2000,
+      upstream_first_byte_timeout: 5000,
     },
     cache: {
       cache_dir: cacheDir,

@@ -8,8 +8,17 @@ import { overlaps } from './stored-once.ts';
 /** How long what runs behind answers may take to end: a flight finishes the extent in hand, ms. */
 const WITHIN = 10_000;
 
-/** What is not as it should be when nobody asks for anything any more. */
-export async function quiet(place: Place): Promise<string[]> {
+/**
+ * What is not as it should be when nobody asks for anything any more.
+ *
+ * @param uploads the folders of this run's multipart uploads, and whether S3 has said through a proxy that they are over
+ * @param raced hashes of objects that were read while an upload of them took its place: then what was read may be there twice
+ */
+export async function quiet(
+  place: Place,
+  uploads: ReadonlyMap<string, boolean>,
+  raced: ReadonlySet<string>,
+): Promise<string[]> {
   const problems: string[] = [];
   for (const [i, { proxy }] of place.seats.entries()) {
     for (const gauge of ['cistern_active_requests', 'cistern_flights', 'cistern_buffer_bytes']) {
@@ -22,6 +31,11 @@ export async function quiet(place: Place): Promise<string[]> {
     const left = await settles(async () => (await halfWritten(place.cacheDir)).join(', '), '');
     if (left !== '') problems.push(`left in tmp/: ${left}`);
   }
+  const over = await settles(
+    async () => (await staged(place.cacheDir)).filter(name => uploads.get(name)).join(', '),
+    '',
+  );
+  if (over !== '') problems.push(`left in uploads/ of what is over: ${over}`);
   for (const [i, { proxy }] of place.seats.entries()) {
     const writing = async () =>
       (await openFiles(proxy.pid)).filter(path => path.startsWith(join(place.cacheDir, 'tmp')));
@@ -30,7 +44,7 @@ export async function quiet(place: Place): Promise<string[]> {
   }
   // Two that fetch the same bytes at the same time may each keep them (store/extents.ts).
   if (place.seats.length === 1) {
-    const twice = await settles(async () => (await overlaps(place.cacheDir)).join('\n'), '');
+    const twice = await settles(async () => (await overlaps(place.cacheDir, raced)).join('\n'), '');
     if (twice !== '') problems.push(twice);
   }
   return problems;
@@ -60,11 +74,23 @@ async function halfWritten(cacheDir: string): Promise<string[]> {
   return filesUnder(join(cacheDir, 'tmp'));
 }
 
+/** Names in uploads/. */
+export async function staged(cacheDir: string): Promise<string[]> {
+  return readdir(join(cacheDir, 'uploads')).catch(() => []);
+}
+
 /** Folders in tmp/ that belong to no instance. */
 export async function ownerless(cacheDir: string): Promise<string[]> {
   const folders = await readdir(join(cacheDir, 'tmp')).catch(() => []);
   const instances = new Set(await readdir(join(cacheDir, 'instances')).catch(() => []));
   return folders.filter(name => !instances.has(`${name}.json`));
+}
+
+/** What is still in uploads/ when all has been abandoned for longer than it may stay. */
+export async function unreclaimed({ cacheDir, plan }: Place): Promise<string[]> {
+  if (plan.cache?.incomplete_upload_ttl === undefined) return [];
+  const left = await settles(async () => (await staged(cacheDir)).join(', '), '');
+  return left === '' ? [] : [`abandoned, and left in uploads/: ${left}`];
 }
 
 /** The value once it is what it should be, or what it still was in the end. */

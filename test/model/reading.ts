@@ -18,14 +18,15 @@ export interface Reading {
   readonly ends: Promise<Seen>;
 }
 
-/** Sends a read and takes its answer at the pace it asks for. `turns(n)` resolves n waves later. */
+/** Sends a read and takes its answer at the pace it asks for. `turns(n)` resolves n waves later; `at` is when it is signed. */
 export function startReading(
   step: Read,
   subject: Subject,
   client: Client,
   turns: (n: number) => Promise<void>,
+  at: number,
 ): Reading {
-  const { ask, asked } = composed(step, subject);
+  const { ask, asked } = composed(step, subject, at);
   let rests: () => void = () => {};
   const resting = new Promise<void>(resolve => {
     rests = resolve;
@@ -38,7 +39,7 @@ export function startReading(
 }
 
 /** The request, made to fit what the object is now. */
-function composed(step: Read, { bucket, key, versions }: Subject): { ask: Ask; asked: Asked } {
+function composed(step: Read, { bucket, key, versions }: Subject, at: number): { ask: Ask; asked: Asked } {
   const now = versions.now;
   const older = versions.all.findLast(({ what }) => what && what.etag !== now?.etag)?.what;
   const range = rangeText(step, now?.bytes.length ?? 0);
@@ -69,6 +70,7 @@ function composed(step: Read, { bucket, key, versions }: Subject): { ask: Ask; a
   const ask: Ask = {
     bucket,
     key,
+    at,
     method: step.method,
     who: step.by === 'nobody' ? null : step.by === 'bob' ? BOB : ALICE,
     headers: [...own, ...checksums, ...anew],
@@ -91,7 +93,15 @@ async function receive(
   { step, subject, asked }: { step: Read; subject: Subject; asked: Asked },
   rest: (waves: number) => Promise<void>,
 ): Promise<Seen> {
-  const none = { header: () => undefined, length: 0, wrongAt: undefined, error: '', complete: false, left: false };
+  const none = {
+    header: () => undefined,
+    names: [],
+    length: 0,
+    wrongAt: undefined,
+    error: '',
+    complete: false,
+    left: false,
+  };
   let hung = false;
   const watch = () =>
     setTimeout(() => {
@@ -120,6 +130,7 @@ async function receive(
     return {
       status: response.statusCode ?? 0,
       header: name => headers[name]?.toString(),
+      names: Object.keys(headers),
       length: body.length,
       wrongAt: body.wrongAt,
       error: body.error,
@@ -152,8 +163,9 @@ class BodyCheck {
 
   constructor(response: IncomingMessage, { versions }: Subject, asked: Asked) {
     this.#response = response;
-    const id = response.headers['x-amz-meta-version'];
-    const version = versions.all.find(({ what }) => what !== undefined && what.id === id)?.what;
+    const { 'x-amz-meta-version': id, 'last-modified': lastModified } = response.headers;
+    const known = versions.all.flatMap(({ what }) => (what?.id === id ? (what ?? []) : []));
+    const version = known.find(what => what.lastModified === lastModified) ?? known[0];
     const expected = version && expectedOf(version, asked);
     if (version && expected && 'start' in expected) this.#due = version.bytes.subarray(expected.start, expected.end);
     response.on('error', () => {});

@@ -1,29 +1,22 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { harm } from './harm.ts';
+import { Heard } from './heard.ts';
 import { type Circumstances, judge, mayBeCut, type Seen } from './judge.ts';
+import { type Act, keptCounts, raced } from './kept.ts';
 import type { Place, Seat } from './places.ts';
 import { quiet } from './quiet.ts';
 import { type Reading, startReading } from './reading.ts';
 import { Refusals, type Turn } from './refusals.ts';
+import type { Setting } from './sending.ts';
+import { hashOf, stagingFolder } from './staging.ts';
 import { describeStep, PLAIN_READ, type Read, type Schedule, type Step, THINGS, type Thing } from './steps.ts';
 import type { Tally } from './tally.ts';
-import { OPEN, type Subject } from './world.ts';
-
-/** What is known on the volume is looked at again after at most this time, ms (docs/architecture.md): another proxy's write is seen then. */
-const LOOK_EVERY = 1000;
-/** Clocks are read in whole ms here and there. */
-const SLACK = 25;
+import type { Subject } from './world.ts';
+import type { Write } from './write-steps.ts';
+import { write } from './writing.ts';
 
 /** How long a wave waits for its steps, ms. */
 const WAVE = 60;
-
-/** A write that its writer has heard of: from then on nothing older than `bound` may be told. */
-interface Heard {
-  readonly subject: Subject;
-  readonly via: number;
-  readonly at: number;
-  readonly bound: number;
-}
 
 let runs = 0;
 
@@ -49,8 +42,11 @@ class Run {
   readonly #tally: Tally;
   readonly #name: string;
   readonly #problems: string[] = [];
-  readonly #writes: Heard[] = [];
+  readonly #heard: Heard;
   readonly #refusals = new Refusals();
+  readonly #acts: Act[] = [];
+  /** Names of folders in `uploads/`, and whether S3 has said that their uploads are over. */
+  readonly #uploads = new Map<string, boolean>();
   readonly #running: Promise<unknown>[] = [];
   readonly #readings: Promise<unknown>[] = [];
   #turn = 0;
@@ -60,6 +56,7 @@ class Run {
     this.#place = place;
     this.#tally = tally;
     this.#name = name;
+    this.#heard = new Heard(place.plan.ttl);
   }
 
   async all(schedule: Schedule): Promise<void> {
@@ -79,7 +76,9 @@ class Run {
     await Promise.all(this.#readings);
     world.calm();
     for (const thing of THINGS) await this.#settles(thing);
-    const unquiet = await quiet(this.#place);
+    for (const what of keptCounts(this.#acts)) this.#tally.count(what);
+    const spared = new Set(raced(this.#acts).map(subject => hashOf(world.origin, subject)));
+    const unquiet = await quiet(this.#place, this.#uploads, spared);
     world.forget(this.#name);
     const all = [...this.#problems, ...unquiet];
     if (all.length > 0) throw new RunFailure(all.join('\n'), unquiet.length > 0);
@@ -94,12 +93,11 @@ class Run {
       switch (step.do) {
         case 'read':
           return await this.#read(step);
-        case 'put':
-        case 'delete':
-          return await this.#write(step);
         case 'overwrite':
+          this.#did(subject);
           return world.overwrite(subject!, step.size, step.how, step.parts);
         case 'remove':
+          this.#did(subject);
           return world.remove(subject!);
         case 'fault':
           return world.fault(subject!, step.what, step.at, step.times);
@@ -107,11 +105,14 @@ class Run {
         case 'permit':
           return world.letBobRead(subject!, step.do === 'permit');
         case 'lose':
+          this.#did(undefined);
           return await harm(this.#place.cacheDir, step.pick, step.how);
         case 'rest':
           return await wait(step.ms);
         case 'kill':
-          return await this.#place.seats[step.via]!.killAndRestart();
+          return await this.#during(undefined, () => this.#place.seats[step.via]!.killAndRestart());
+        default:
+          return await this.#write(step);
       }
     } catch (error) {
       this.#problems.push(`${describeStep(step)}: ${(error as Error).stack}`);
@@ -123,11 +124,12 @@ class Run {
     const subject = this.#subject(step.of);
     const seat = this.#place.seats[step.via]!;
     const startedAt = performance.now();
-    const notBefore = step.anew ? startedAt : this.#notBefore(subject, step.via, startedAt);
+    const heardSince = this.#heard.since(subject, step.via, startedAt);
+    const notBefore = step.anew ? startedAt : this.#heard.notBefore(subject, heardSince, startedAt);
     const turn = this.#refusals.begin(step, subject);
-    const reading = startReading(step, subject, seat.client, n => this.#turnsLater(n));
+    const reading = startReading(step, subject, seat.client, n => this.#turnsLater(n), this.#place.world.now());
     const judged = reading.ends.then(
-      seen => this.#judge(step, reading, seen, { startedAt, notBefore, subject, seat, turn }),
+      seen => this.#judge(step, reading, seen, { startedAt, notBefore, heardSince, subject, seat, turn }),
       (error: Error) => {
         this.#problems.push(`${describeStep(step)}: ${error.message}`);
       },
@@ -144,10 +146,11 @@ class Run {
     {
       startedAt,
       notBefore,
+      heardSince,
       subject,
       seat,
       turn,
-    }: { startedAt: number; notBefore: number; subject: Subject; seat: Seat; turn: Turn },
+    }: { startedAt: number; notBefore: number; heardSince: number; subject: Subject; seat: Seat; turn: Turn },
   ): boolean {
     const { world } = this.#place;
     this.#refusals.end(turn, seen);
@@ -156,11 +159,21 @@ class Run {
       permission: permissionOf(step, subject),
       startedAt,
       notBefore,
+      heardSince,
       allowedSince: Math.max(notBefore, this.#refusals.before(turn)),
       trouble: world.trouble(subject, startedAt, seen.endedAt),
       killed: seat.wasDown(startedAt, seen.endedAt),
     };
     this.#tally.read(seen, asked);
+    this.#acts.push({
+      kind: 'read',
+      subject,
+      from: startedAt,
+      ...readAct(step, seen),
+      until: seen.endedAt,
+      bodies: world.bodiesSince(subject, startedAt),
+      wasDisturbed: facts.trouble !== 'none',
+    });
     const problem =
       judge(asked, seen, facts) ??
       (mayBeCut(seen, facts) ? undefined : `cut after ${seen.length} bytes, and nothing had happened`);
@@ -179,47 +192,54 @@ class Run {
     return true;
   }
 
-  async #write(step: Extract<Step, { do: 'put' | 'delete' }>): Promise<void> {
+  async #write(step: Write): Promise<void> {
     const { world, seats } = this.#place;
-    const subject = this.#subject(step.of);
-    const seat = seats[step.via]!;
-    const startedAt = performance.now();
-    const { bucket, key } = subject;
-    const made = step.do === 'put' ? world.announce(step.size) : undefined;
-    const answer = await seat.client
-      .send({
-        bucket,
-        key,
-        method: step.do === 'put' ? 'PUT' : 'DELETE',
-        ...(made ? { headers: ['x-amz-meta-version', made.id], body: made.content.bytes } : {}),
-      })
-      .catch((error: NodeJS.ErrnoException) => {
-        if (!['ECONNREFUSED', 'EPIPE', 'ECONNRESET'].includes(error.code ?? '')) throw error;
-        return { status: 0 };
-      });
+    const setting: Setting = {
+      world,
+      seats,
+      subject: thing => this.#subject(thing),
+      uploadBegun: (subject, uploadId) => {
+        const folder = stagingFolder(world.origin, subject, uploadId);
+        this.#uploads.set(folder, false);
+        return () => this.#uploads.set(folder, true);
+      },
+      problem: text => this.#problems.push(`${describeStep(step)}: ${text}`),
+      counted: what => this.#tally.count(what),
+    };
+    const subjects =
+      step.do === 'delete many' ? step.keys.map(thing => this.#subject(thing)) : [this.#subject(step.of)];
+    const from = performance.now();
+    const acts = subjects.map((subject): Act => ({ kind: 'write', subject, from, until: Number.POSITIVE_INFINITY }));
+    this.#acts.push(...acts);
+    const written = await write(step, setting);
     const at = performance.now();
-    this.#tally.write(answer.status);
-    if (answer.status === 0 && seat.wasDown(startedAt, at)) return;
-    const accepted = answer.status === 200 || answer.status === 204;
-    if (!accepted && !(answer.status >= 500 && world.trouble(subject, startedAt, at) !== 'none'))
-      this.#problems.push(`${describeStep(step)}: ${answer.status}, and nothing was wrong with the origin`);
-    // Of unknown outcome: what S3 said before the write began is not to be relied on any more, whatever became of it.
-    const effect = made
-      ? subject.versions.all.find(({ what }) => what?.id === made.id)?.from
-      : subject.removals.find(time => time >= startedAt);
-    if (accepted && effect === undefined) throw new Error(`${answer.status}, but it never came to the origin`);
-    this.#writes.push({ subject, via: step.via, at, bound: accepted ? effect! : startedAt });
+    this.#tally.count(step.do);
+    for (const { subject, via, outcome, startedAt, effect, keeps } of written) {
+      this.#tally.count(`write ${outcome}`);
+      if (outcome === 'left' || outcome === 'refused') continue;
+      // Of unknown outcome: what S3 said before the write began is not to be relied on any more, whatever became of it.
+      this.#heard.push({ subject, via, at, bound: effect !== undefined && effect <= at ? effect : startedAt });
+      const act = acts.find(one => one.subject === subject);
+      if (act) act.keeps = keeps;
+    }
+    for (const act of acts) {
+      act.until = at;
+      act.refused =
+        written.length === 1 && written[0]!.outcome === 'refused' && world.trouble(act.subject!, from, at) === 'none';
+    }
   }
 
-  /** The moment before which nothing may be told to a read that starts at `now`. */
-  #notBefore(subject: Subject, via: number, now: number): number {
-    const ttl = this.#place.plan.ttl[subject.bucket === OPEN ? OPEN : 'data'];
-    let bound = ttl === 0 ? now : now - ttl - SLACK;
-    for (const write of this.#writes) {
-      if (write.subject === subject && write.at <= now - (write.via === via ? 0 : LOOK_EVERY))
-        bound = Math.max(bound, write.bound);
-    }
-    return bound;
+  /** Something happens to an object, or to all. */
+  #did(subject: Subject | undefined): void {
+    const now = performance.now();
+    this.#acts.push({ kind: 'other', subject, from: now, until: now });
+  }
+
+  async #during(subject: Subject | undefined, act: () => Promise<void>): Promise<void> {
+    const noted: Act = { kind: 'other', subject, from: performance.now(), until: Number.POSITIVE_INFINITY };
+    this.#acts.push(noted);
+    await act();
+    noted.until = performance.now();
   }
 
   /** Once all is quiet, an object can be read whole: at once, or after a stale answer has been found out. */
@@ -227,13 +247,16 @@ class Run {
     const via = ((runs + THINGS.indexOf(thing)) % this.#place.seats.length) as 0 | 1;
     const subject = this.#subject(thing);
     const step: Read = { ...PLAIN_READ, of: thing, via };
+    const { world } = this.#place;
     for (let tries = 0; tries < 3; tries++) {
       const seat = this.#place.seats[via]!;
       const startedAt = performance.now();
-      const notBefore = this.#notBefore(subject, via, startedAt);
+      const heardSince = this.#heard.since(subject, via, startedAt);
+      const notBefore = this.#heard.notBefore(subject, heardSince, startedAt);
       const turn = this.#refusals.begin(step, subject);
-      const reading = startReading(step, subject, seat.client, () => Promise.resolve());
-      if (this.#judge(step, reading, await reading.ends, { startedAt, notBefore, subject, seat, turn })) return;
+      const reading = startReading(step, subject, seat.client, () => Promise.resolve(), world.now());
+      const ends = await reading.ends;
+      if (this.#judge(step, reading, ends, { startedAt, notBefore, heardSince, subject, seat, turn })) return;
     }
     this.#problems.push(`${thing} can not be read via ${via} when all is quiet: three answers were cut`);
   }
@@ -256,6 +279,13 @@ class Run {
     this.#waiting = this.#waiting.filter(waiting => waiting.turn > turn);
     for (const { go } of due) go();
   }
+}
+
+/** What of a read tells whether the cache had what it was about. */
+function readAct({ by, condition, want }: Read, seen: Seen): Pick<Act, 'version' | 'whole'> {
+  const plainly = by === 'alice' && condition === 'none' && want.what !== 'part';
+  if (!plainly || !seen.complete || (seen.status !== 200 && seen.status !== 206)) return {};
+  return { version: seen.header('x-amz-meta-version') ?? '', whole: seen.status === 200 && want.what === 'all' };
 }
 
 function permissionOf({ by }: Read, subject: Subject) {

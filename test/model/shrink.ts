@@ -1,4 +1,5 @@
 import { PLAIN_READ, type Schedule, type Step } from './steps.ts';
+import { isWrite, PLAIN_WRITES } from './write-steps.ts';
 
 /**
  * A shorter and plainer schedule for which `fails` still holds, as far as the time goes: waves are left out, then steps,
@@ -73,10 +74,18 @@ function without<T>(list: readonly T[]): T[][] {
 /** The step with one thing about it made as plain as can be. */
 function plainer(step: Step): Step[] {
   const plain: Record<string, unknown> =
-    step.do === 'read' ? { ...PLAIN_READ } : { after: 0, parts: false, how: 'new' };
+    step.do === 'read'
+      ? { ...PLAIN_READ }
+      : isWrite(step)
+        ? { ...PLAIN_WRITES[step.do] }
+        : { after: 0, parts: false, how: 'new' };
   if (step.do === 'lose') plain.how = 'unlink';
-  return Object.entries(step).flatMap(([name, value]) => {
-    if (!(name in plain) || ['do', 'of', 'via'].includes(name)) return [];
+  const [first, ...rest] = step.do === 'multipart' ? step.parts : [];
+  const fewer = step.do === 'multipart' && first && rest.length > 0 ? [{ ...step, parts: rest }] : [];
+  const others = Object.entries(step).flatMap(([name, value]) => {
+    if (!(name in plain) || ['do', 'of', 'via'].includes(name) || (name === 'parts' && step.do === 'multipart'))
+      return [];
     return JSON.stringify(value) === JSON.stringify(plain[name]) ? [] : [{ ...step, [name]: plain[name] } as Step];
   });
+  return [...fewer, ...others];
 }

@@ -12,12 +12,17 @@ interface Kept {
   readonly file: string;
 }
 
-/** What of one version is there twice: one process stores every byte once, in whatever order it was asked for. */
-export async function overlaps(cacheDir: string): Promise<string[]> {
+/**
+ * What of one version is there twice: one process stores every byte once, in whatever order it was asked for.
+ *
+ * @param spared hashes of objects of which that is not expected
+ */
+export async function overlaps(cacheDir: string, spared: ReadonlySet<string> = new Set()): Promise<string[]> {
   const versions = new Map<string, Kept[]>();
   for (const file of await filesUnder(join(cacheDir, 'buckets'))) {
     const kept = extentIn(file) ?? (file.endsWith('.head') ? await bodyIn(file) : undefined);
-    if (kept) versions.set(kept.version, [...(versions.get(kept.version) ?? []), kept]);
+    if (kept && !spared.has(/[0-9a-f]{64}/.exec(file)?.[0] ?? ''))
+      versions.set(kept.version, [...(versions.get(kept.version) ?? []), kept]);
   }
   return [...versions.values()].flatMap(all => {
     all.sort((a, b) => a.start - b.start || b.end - a.end);

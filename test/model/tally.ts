@@ -8,14 +8,16 @@ export class Tally {
   readonly counts = new Map<string, number>();
 
   read(seen: Seen, { method }: Asked): void {
-    this.#count(`${method} ${seen.status}`);
-    this.#count(seen.complete ? 'complete' : seen.left ? 'left' : 'cut');
+    this.count(`${method} ${seen.status}`);
+    this.count(seen.complete ? 'complete' : seen.left ? 'left' : 'cut');
     const cache = seen.header('x-cache');
-    if (cache !== undefined) this.#count(cache);
+    if (cache !== undefined) this.count(cache);
   }
 
-  write(status: number): void {
-    this.#count(`write ${status}`);
+  add({ schedules, steps, counts }: Tally): void {
+    this.schedules += schedules;
+    this.steps += steps;
+    for (const [name, count] of counts) this.count(name, count);
   }
 
   toString(): string {
@@ -23,7 +25,7 @@ export class Tally {
     return `${this.schedules} schedules, ${this.steps} steps; ${counts.join(', ')}`;
   }
 
-  #count(name: string): void {
-    this.counts.set(name, (this.counts.get(name) ?? 0) + 1);
+  count(name: string, times = 1): void {
+    this.counts.set(name, (this.counts.get(name) ?? 0) + times);
   }
 }

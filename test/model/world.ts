@@ -1,9 +1,10 @@
 import { performance } from 'node:perf_hooks';
 import { Origin, type Principal, type RequestRecord } from '../../main/demo/origin/index.ts';
-import { ALICE, BOB, type Fault, Faults, type StoredObject } from '../origin/index.ts';
+import { ALICE, BOB, type Fault, Faults } from '../origin/index.ts';
 import { bodyOf, type Content, contentOf } from './content.ts';
 import { History, type Version } from './history.ts';
 import type { Circumstances } from './judge.ts';
+import { record } from './recorder.ts';
 import type { FaultKind, Thing } from './steps.ts';
 
 /** How long after a fault its consequences may be seen, ms. */
@@ -28,8 +29,8 @@ export class Subject {
   readonly forAlice = new History(true);
   readonly forBob: History<boolean>;
   readonly forNobody: History<boolean>;
-  /** When it was removed, in order. */
   readonly removals: number[] = [];
+  readonly taggings: number[] = [];
 
   constructor(bucket: string, key: string, forBob: boolean) {
     this.bucket = bucket;
@@ -42,37 +43,65 @@ export class Subject {
 export const CLOSED = 'data';
 export const OPEN = 'open';
 
+/** Names one write in a header of its own, which nobody signs. */
+export const STEP = 'x-model-step';
+
+/** By how much the origin's clock goes on with each writing, so that even the Date of a write's answer tells it from the next. */
+const TICK = 3000;
+
 /** The origin, and everything it has been: what the answers of proxies are judged by. */
 export class World {
   readonly origin: Origin;
   readonly #faults = new Faults();
   readonly #subjects = new Map<string, Subject>();
-  readonly #announced = new Map<string, { content: Content; partSize: number | undefined }>();
+  readonly #announced = new Map<string, Content>();
+  readonly #begins = new WeakMap<RequestRecord, number>();
   readonly #ends = new WeakMap<RequestRecord, number>();
   readonly #bob: Principal = { ...BOB };
   #strikes: Strike[] = [];
   #serial = 0;
+  #writes = 0;
+  #ahead = 0;
 
-  private constructor() {
+  private constructor(versioned: boolean) {
     const hooks = this.#faults.hooks();
     this.origin = new Origin({
-      buckets: { [CLOSED]: {}, [OPEN]: { anonymous: 'read' } },
+      buckets: { [CLOSED]: {}, [OPEN]: { anonymous: 'read', versioned } },
       principals: [{ ...ALICE }, this.#bob],
+      takesPlainChunks: true,
+      now: () => this.now(),
       hooks: {
         ...hooks,
         onRequest: exchange => {
+          this.#begins.set(exchange.record, performance.now());
           exchange.response.once('close', () => this.#ends.set(exchange.record, performance.now()));
           return hooks.onRequest!(exchange);
         },
       },
     });
-    for (const name of [CLOSED, OPEN]) this.#record(name);
+    for (const name of [CLOSED, OPEN]) {
+      record(this.origin.store.bucket(name), {
+        recorded: key => this.#subjects.get(`${name}/${key}`),
+        announced: id => this.#announced.get(id),
+        tick: () => this.#tick(),
+      });
+    }
+    // S3 dates an object of parts by when its upload was begun.
+    const { uploads } = this.origin.store;
+    const add = uploads.set.bind(uploads);
+    uploads.set = (id, upload) => add(id, Object.assign(upload, { started: this.#tick() }));
   }
 
-  static async start(): Promise<World> {
-    const world = new World();
+  /** @param versioned whether the bucket that is open to all keeps old versions */
+  static async start(versioned: boolean): Promise<World> {
+    const world = new World(versioned);
     await world.origin.start();
     return world;
+  }
+
+  /** The origin's clock, by which requests are to be signed, ms. */
+  now(): number {
+    return Date.now() + this.#ahead;
   }
 
   subject(run: string, thing: Thing): Subject {
@@ -87,22 +116,27 @@ export class World {
     return subject;
   }
 
-  /** A new version's id and bytes, before it is sent anywhere. */
-  announce(size: number, partSize?: number): { id: string; content: Content } {
+  /** A new version's id and bytes, before it is sent anywhere. @param like other bytes than new ones */
+  announce(size: number, like?: Buffer): { id: string; content: Content } {
     const id = String(++this.#serial);
-    const content = contentOf(this.#serial, size);
-    this.#announced.set(id, { content, partSize });
+    const made = contentOf(this.#serial, size);
+    const content = like ? { ...made, bytes: like } : made;
+    this.#announced.set(id, content);
     return { id, content };
+  }
+
+  /** The id of a version whose bytes the origin has from elsewhere than one request. */
+  announceId(): string {
+    return String(++this.#serial);
   }
 
   overwrite(subject: Subject, size: number, how: 'new' | 'same' | 'back', parts: boolean): void {
     const known = subject.versions.all.flatMap(({ what }) => what ?? []);
     const again = how === 'same' ? subject.versions.now : how === 'back' ? known.at(-2) : undefined;
-    const partSize = again ? again.partSize : parts && size > 0 ? 5 << 20 : undefined;
-    const { id, content } = this.announce(again?.bytes.length ?? size, partSize);
-    const bytes = again?.bytes ?? content.bytes;
-    if (again) this.#announced.set(id, { content: { ...content, bytes }, partSize });
-    this.origin.put(subject.bucket, subject.key, bodyOf({ ...content, bytes }, id), {
+    const { id, content } = this.announce(again?.bytes.length ?? size, again?.bytes);
+    // Those with the same ETag are made of as many parts.
+    const partSize = again ? again.ends?.[0] : parts && size > 0 ? 5 << 20 : undefined;
+    this.origin.put(subject.bucket, subject.key, bodyOf(content, id), {
       headers: ['x-amz-meta-version', id],
       ...(again ? { etag: again.etag } : {}),
       ...(partSize ? { partSize } : {}),
@@ -126,6 +160,26 @@ export class World {
       return true;
     };
     this.#faults.on({ bucket, key, times, when }, faultOf(kind, at % Math.max(1, versions.now?.bytes.length ?? 1)));
+  }
+
+  /** A write of its own name, which meets this fault, if any. */
+  expectWrite(fault: Fault | undefined): string {
+    const step = `${++this.#writes}`;
+    if (fault) this.#faults.on({ times: 1, when: ({ headers }) => headers[STEP] === step }, fault);
+    return step;
+  }
+
+  /** What the origin saw of that write; the last one where it came more than once. */
+  recordOf(step: string): RequestRecord | undefined {
+    return this.origin.requests.findLast(({ headers }) => headers[STEP] === step);
+  }
+
+  /** How many GETs of the object that began since then were answered with more of its content than a byte. */
+  bodiesSince({ bucket, key }: Subject, from: number): number {
+    return this.origin
+      .requestsFor(key, 'GET')
+      .filter(record => record.bucket === bucket && record.bytesSent > 1 && (this.#begins.get(record) ?? 0) >= from)
+      .filter(({ status }) => status === 200 || status === 206).length;
   }
 
   /** The faults that struck requests for the object, or were still felt, between the two moments. */
@@ -153,6 +207,8 @@ export class World {
       this.origin.remove(bucket, key);
       this.#subjects.delete(name);
     }
+    for (const [id, { key }] of this.origin.store.uploads)
+      if (key.startsWith(`${run}/`)) this.origin.store.uploads.delete(id);
     this.#bob.deny = (this.#bob.deny ?? []).filter(({ resource }) => !resource.includes(`/${run}/`));
     this.#strikes = [];
     this.#announced.clear();
@@ -164,43 +220,9 @@ export class World {
     await this.origin.stop();
   }
 
-  /** Whatever way a version comes to be or to go, it is written down at that moment. */
-  #record(name: string): void {
-    const bucket = this.origin.store.bucket(name);
-    const [put, remove] = [bucket.put.bind(bucket), bucket.remove.bind(bucket)];
-    bucket.put = object => {
-      const made = this.#madeOf(object);
-      put(made.object);
-      this.#subjects.get(`${name}/${object.key}`)?.versions.change(made.version, performance.now());
-    };
-    bucket.remove = (key, versionId) => {
-      remove(key, versionId);
-      const subject = this.#subjects.get(`${name}/${key}`);
-      subject?.versions.change(undefined, performance.now());
-      subject?.removals.push(performance.now());
-    };
-  }
-
-  /** A version as announced, with a Last-Modified of its own: within a second, nobody could tell two with the same bytes apart. */
-  #madeOf(object: StoredObject): { object: StoredObject; version: Version } {
-    const id = object.headers[object.headers.indexOf('x-amz-meta-version') + 1]!;
-    const { content, partSize } = this.#announced.get(id)!;
-    const { bytes } = content;
-    if (object.body.length !== bytes.length || !object.body.read(0, bytes.length).equals(bytes))
-      throw new Error(`version ${id} came to the origin with other bytes than were sent`);
-    const lastModified = Date.UTC(2026, 0, 1) + Number(id) * 1000;
-    const checksum = Buffer.from(id.padStart(4, '0')).toString('base64');
-    return {
-      object: { ...object, lastModified, checksums: [{ algorithm: 'crc32', value: checksum, type: 'FULL_OBJECT' }] },
-      version: {
-        id,
-        etag: object.etag,
-        lastModified: new Date(lastModified).toUTCString(),
-        bytes,
-        partSize,
-        checksum,
-      },
-    };
+  #tick(): number {
+    this.#ahead += TICK;
+    return Math.floor(this.now() / 1000) * 1000;
   }
 }
 
