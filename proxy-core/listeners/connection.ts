@@ -10,6 +10,8 @@ export interface ClientLimits {
 }
 
 const MIN_BODY_RATE = 128;
+/** Requests of one connection that may wait for the answers to others. */
+const MOST_PIPELINED = 1000;
 
 /** What is known of one client connection. Checked from outside every now and then, so that a request costs no timer. */
 export class Connection {
@@ -23,7 +25,9 @@ export class Connection {
   req: IncomingMessage | undefined;
   res: ServerResponse | undefined;
   /** Ways to take in the requests that came before the answer to the latest was through, in their order. */
-  readonly pipelined: (() => void)[] = [];
+  readonly #pipelined: (() => void)[] = [];
+  /** More came than may wait: those that do are answered, and what comes behind them is not. */
+  #overrun = false;
   /** The parser gave up on it. */
   broken = false;
   /** Where the next request begins is not certain: none is taken any more. */
@@ -42,10 +46,19 @@ export class Connection {
     this.#since = now;
   }
 
+  /** False for the first request, or the `last` word, that there is no room for: Node's HTTP server reads on while they wait. */
+  waitInLine(take: () => void, last = false): boolean {
+    const room = this.#pipelined.length < MOST_PIPELINED && !this.#overrun;
+    if (room || last) this.#pipelined.push(take);
+    const told = this.#overrun;
+    this.#overrun ||= !room;
+    return room || told;
+  }
+
   /** The latest answer is through. What is refused at once doesn't keep the next one waiting. */
   takeNext(): void {
     while (!this.res && !this.socket.destroyed) {
-      const take = this.pipelined.shift();
+      const take = this.#pipelined.shift();
       if (!take) return;
       take();
     }

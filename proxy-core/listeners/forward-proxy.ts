@@ -189,7 +189,8 @@ class HttpForwardProxy implements ForwardProxy {
     if (connection.last) return;
     if (connection.res) {
       // Pipelined: one after the other, so that a read behind a write sees what was written (RFC 9112 section 9.3.2).
-      connection.pipelined.push(() => this.#take(req, res, expectsContinue));
+      if (!connection.waitInLine(() => this.#take(req, res, expectsContinue)))
+        connection.waitInLine(() => this.#refuseRaw(connection, new CisternError('SlowDown')), true);
       return;
     }
     const method = req.method!;

@@ -1,6 +1,6 @@
-import type { ObjectAddress } from '../request/index.ts';
+import type { ObjectAddress, Span } from '../request/index.ts';
 import { Claims } from './disk/claims.ts';
-import { type Extent, ExtentIndex } from './disk/extent-index.ts';
+import { ExtentIndex } from './disk/extent-index.ts';
 import { bucketFolder, gibOf, ObjectPaths, objectHash } from './disk/paths.ts';
 import type { Head, Part } from './head.ts';
 
@@ -81,7 +81,7 @@ export class ObjectEntry {
   }
 
   /** The indexes that know an extent: those of an upload may reach from one GiB into the next. */
-  indexesOf({ start, end }: Extent): readonly ExtentIndex[] {
+  indexesOf({ start, end }: Span): readonly ExtentIndex[] {
     return gibOf(start) === gibOf(end) ? [this.index(start)] : [this.index(start), this.index(end)];
   }
 

@@ -8,10 +8,15 @@ import type { Scratch } from './disk/scratch.ts';
 import { LOOK_EVERY, type ObjectEntry } from './entry.ts';
 import type { Head } from './head.ts';
 
+/** Extents that become known in one turn of the event loop. */
+const AT_ONCE = 256;
+
 export interface ExtentsOptions {
   readonly scratch: Scratch;
   /** True when no other process uses the volume, so that what is in memory can't have been overtaken. */
   readonly alone: () => boolean;
+  /** A directory was looked at. */
+  readonly onListed?: (entry: ObjectEntry, head: Head, gib: number) => void;
 }
 
 /**
@@ -50,18 +55,41 @@ export class Extents {
     return run && entry.claims.take(run);
   }
 
-  /** One that has come to its place is known from now on. It goes where nobody would look for it, and what it is in place of goes, too. */
+  /** One that has come to its place is known from now on. It goes where nobody would look for it, or all of it is in others. */
   add(entry: ObjectEntry, head: Head, extent: Extent): void {
-    const others = entry
-      .indexesOf(extent)
-      .flatMap(index => index.near(extent).filter(({ path }) => path !== extent.path));
-    if (!isKept(entry, head) || others.some(other => holds(other, extent))) {
-      this.#remove(extent.path);
+    if (isKept(entry, head) && !isHeld(entry, extent)) {
+      this.#know(entry, extent);
+      this.tidy(entry, extent);
       return;
     }
+    const known = entry.index(extent.start).known(extent);
+    if (!known || !this.forget(entry, known, true)) this.#remove(extent.path);
+  }
+
+  /** The same for those that take the place of others: an upload of a version that was read before, many pieces made one. */
+  async addOver(entry: ObjectEntry, head: Head, placed: readonly Extent[]): Promise<void> {
+    for (const [i, extent] of placed.entries()) {
+      if (i % AT_ONCE === AT_ONCE - 1) await new Promise(setImmediate);
+      await this.list(entry, extent.start).catch(() => {});
+      if (isKept(entry, head)) this.#know(entry, extent);
+      else this.#remove(extent.path);
+    }
+    const own = new Set(placed.map(({ path }) => path));
+    for (const [i, extent] of placed.entries()) {
+      if (i % AT_ONCE === AT_ONCE - 1) await new Promise(setImmediate);
+      if (!isKept(entry, head)) return;
+      this.tidy(entry, extent, own);
+    }
+  }
+
+  /** What near `span` is in others as a whole goes, but for those at the paths `but`. */
+  tidy(entry: ObjectEntry, span: Span, but?: ReadonlySet<string>): void {
+    const near = entry.indexesOf(span).flatMap(index => index.near(span));
+    for (const extent of near) if (!but?.has(extent.path) && isHeld(entry, extent)) this.forget(entry, extent, true);
+  }
+
+  #know(entry: ObjectEntry, extent: Extent): void {
     for (const index of entry.indexesOf(extent)) index.add(extent);
-    // Ranges that were read before an upload brought the same version again.
-    for (const other of others) if (holds(extent, other)) this.forget(entry, other, true);
   }
 
   /** False when it is not known any more: another one may have its place by now. */
@@ -101,6 +129,7 @@ export class Extents {
     ]);
     if (entry.head?.version !== head.version) return;
     index.replace([...before.filter(({ end }) => gibOf(end) === gib), ...own], now);
+    this.#options.onListed?.(entry, head, gib);
   }
 
   /** Those that begin in this GiB. */
@@ -129,6 +158,13 @@ function isKept(entry: ObjectEntry, head: Head): boolean {
   return entry.head?.version === head.version && !entry.inline;
 }
 
-function holds(whole: Span, part: Span): boolean {
-  return whole.start <= part.start && whole.end >= part.end;
+/** Every byte of it is in another one. */
+function isHeld(entry: ObjectEntry, extent: Extent): boolean {
+  let next = extent.start;
+  while (next <= extent.end) {
+    const holder = entry.index(next).at(next, extent.path);
+    if (!holder) return false;
+    next = holder.end + 1;
+  }
+  return true;
 }

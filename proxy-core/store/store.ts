@@ -17,6 +17,7 @@ import { Fill, type FillOptions } from './fill.ts';
 import { Gaps } from './gaps.ts';
 import type { Head, Stamp } from './head.ts';
 import type { Cell } from './memory/cells.ts';
+import { Merging } from './merging.ts';
 import type { StoreOptions } from './options.ts';
 import type { MultipartStage } from './uploads/multipart-stage.ts';
 import type { CopyOptions, KeptContent, UploadCopy, UploadStore } from './uploads/types.ts';
@@ -34,6 +35,7 @@ export class Store implements UploadStore {
   readonly #blocks: Blocks;
   readonly #gaps: Gaps;
   readonly #extents: Extents;
+  readonly #merging: Merging;
   readonly #disk: Disk;
   readonly #reads: DiskReads;
   readonly #uploads: Uploads;
@@ -52,8 +54,20 @@ export class Store implements UploadStore {
     this.capacity = capacity;
     const alone = () => disk.alone;
     const onCorrupt = () => options.counters.disk_corrupt++;
-    const extents = new Extents({ scratch, alone });
+    const extents = new Extents({
+      scratch,
+      alone,
+      onListed: (entry, head, gib) => this.#merging.listed(entry, head, gib),
+    });
     this.#extents = extents;
+    this.#merging = new Merging({
+      extents,
+      files,
+      pool: this.pool,
+      scratch,
+      room: capacity,
+      takes: () => this.takesFills,
+    });
     const catalog = new Catalog({
       cacheDir: options.cacheDir,
       scratch,
@@ -169,7 +183,10 @@ export class Store implements UploadStore {
           folder: entry.paths.extents(head.version, head.length, gibOf(extent.start)).folder,
         }),
         claim: wanted => this.#extents.claim(entry, head, wanted),
-        onExtent: extent => this.#extents.add(entry, head, extent),
+        onExtent: extent => {
+          this.#extents.add(entry, head, extent);
+          this.#merging.added(entry, head, extent);
+        },
         onContent: options.ram
           ? (start, content) => {
               if (entry.head?.version === head.version)
@@ -257,10 +274,16 @@ export class Store implements UploadStore {
     await this.#disk.neighbours.tell(objects.map(({ storeKey }) => storeKey));
   }
 
+  /** Rewrites stretches that have become whole in many pieces now, rather than when they have been left in peace. For tests. */
+  merge(): Promise<void> {
+    return this.#merging.run();
+  }
+
   /** Ends the store. Returns false when a thread is stuck on the volume, so that the process can't end in the ordinary way. */
-  close(): Promise<boolean> {
+  async close(): Promise<boolean> {
     this.#uploads.stop();
     this.catalog.close();
+    await this.#merging.stop();
     return this.#disk.close();
   }
 }

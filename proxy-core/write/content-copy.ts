@@ -53,7 +53,9 @@ export class ContentCopy {
   /** S3 has taken the upload: the content, once it is aside, or undefined where it is lost. */
   async finish(): Promise<KeptContent | undefined> {
     const { length } = this.#options.content;
-    const whole = this.#ended && (this.#decoder?.complete ?? true) && this.#length === (length ?? this.#length);
+    // S3 may answer, and be heard, before the end of a body whose length it knows has come up here.
+    const ended = this.#decoder ? this.#decoder.complete : this.#ended || length !== undefined;
+    const whole = ended && this.#length === (length ?? this.#length);
     if (!whole) this.#lose(this.#decoder && this.#ended ? 'undecodable' : 'incomplete');
     const content = await this.#begin()?.end();
     if (!content) this.#lose('cache_busy');

@@ -60,3 +60,52 @@ test('requests whose client leaves before their turn are never taken', async () 
   await new Promise(resolve => setImmediate(resolve));
   expect(taken).toHaveLength(1);
 });
+
+/** Many more than may wait. */
+const FLOOD = Array.from({ length: 200 }, () => Array.from({ length: 1000 }, (_, i) => get(`/${i}`)).join(''));
+
+async function flooded(first: string) {
+  const taken: Exchange[] = [];
+  const state = { answers: false };
+  const client = await start(exchange => {
+    exchange.req.resume();
+    taken.push(exchange);
+    if (state.answers) exchange.res.end();
+  });
+  client.send(first + get('/slow'));
+  await expect.poll(() => taken.length).toBe(1);
+  for (const many of FLOOD) client.send(many);
+  const { socket } = taken[0]!.req;
+  let read = -1;
+  const stands = () => {
+    const before = read;
+    read = socket.bytesRead;
+    return read === before;
+  };
+  await expect.poll(stands, { interval: 200, timeout: 10_000 }).toBe(true);
+  const answer = () => {
+    state.answers = true;
+    for (const { res } of [...taken]) res.end();
+  };
+  return { client, taken, read, answer };
+}
+
+const SENT = Array.from({ length: 3000 }, (_, i) => `/${i % 1000}`);
+
+test('a client that sends without end while it waits for an answer is not read any further', async () => {
+  const { taken, read, answer } = await flooded('');
+  expect(read).toBeLessThan(1 << 20);
+  answer();
+  await expect.poll(() => taken.length, { timeout: 10_000 }).toBeGreaterThan(3000);
+  expect(taken.slice(0, 3000).map(({ target }) => target)).toEqual(['/slow', ...SENT].slice(0, 3000));
+});
+
+test('on a connection that carried an upload it is answered what may wait, and told to slow down', async () => {
+  const put = 'PUT /first HTTP/1.1\r\nHost: h.example\r\nContent-Length: 1\r\n\r\nx';
+  const { client, taken, answer } = await flooded(put);
+  answer();
+  const text = await client.untilEnd();
+  expect(taken.map(({ target }) => target)).toEqual(['/first', '/slow', ...SENT.slice(0, 999)]);
+  expect(text.match(/HTTP\/1.1 200/g)).toHaveLength(1001);
+  expect(text).toMatch(/HTTP\/1.1 503 .*<Code>SlowDown<\/Code>/s);
+});

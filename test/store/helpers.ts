@@ -22,6 +22,9 @@ export { filesIn };
 const cleanUps: (() => unknown)[] = [];
 
 afterEach(async () => {
+  // What is being closed waits by the clock.
+  vi.restoreAllMocks();
+  vi.useRealTimers();
   for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
 });
 
@@ -241,10 +244,6 @@ export function diskUsage(folder: string): number {
 /** From here on the clock and all timers stand still, but for `vi.advanceTimersByTime`. Files and promises go on. */
 export function stopClock(): void {
   vi.useFakeTimers({ toFake: ['performance', 'setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] });
-  afterTest(() => {
-    vi.restoreAllMocks();
-    vi.useRealTimers();
-  });
 }
 
 /** Waits for a condition while the clock stands still. */

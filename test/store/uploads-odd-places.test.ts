@@ -6,9 +6,20 @@ import { rebindIndex } from '../../proxy-core/store/disk/extent-format.ts';
 import { encodeExtent } from '../../proxy-core/store/disk/extent-writer.ts';
 import { Scratch } from '../../proxy-core/store/disk/scratch.ts';
 import { Extents } from '../../proxy-core/store/extents.ts';
-import { type Head, type ObjectEntry, PIECE, type Store, UNIT } from '../../proxy-core/store/index.ts';
+import { EXTENT, type Head, type ObjectEntry, PIECE, type Store, UNIT } from '../../proxy-core/store/index.ts';
 import { noVersion } from '../../proxy-core/store/uploads/aside.ts';
-import { beginObject, headOf, noise, openStore, prose, readBack, tempFolder, until } from './helpers.ts';
+import {
+  beginObject,
+  extentsIn,
+  headOf,
+  noise,
+  openStore,
+  prose,
+  readBack,
+  startFill,
+  tempFolder,
+  until,
+} from './helpers.ts';
 
 const GIB = 2 ** 30;
 
@@ -122,4 +133,55 @@ describe('an extent whose units lie across the cells of the RAM tier', () => {
     }
     expect(store.cell(entry, head, first - 1)).toBeUndefined();
   });
+});
+
+describe('a version of which something was read, and that is uploaded again in parts of odd sizes, is stored once', () => {
+  const content = noise(12 << 20);
+  const head = headOf(content.length);
+  const parts = [0, 5_000_001, 10_000_002].map((start, i, starts) => ({
+    start,
+    end: (starts[i + 1] ?? content.length) - 1,
+  }));
+
+  async function uploaded(store: Store, folder: string, entry: ObjectEntry): Promise<void> {
+    const placed = [];
+    for (const part of parts)
+      placed.push({ ...part, path: await place(entry, head, part.start, contentOf(part), false) });
+    const modes = { file: 0o600, folder: 0o700 };
+    const scratch = new Scratch({ volume: store.volume, cacheDir: folder, instance: 'test', modes, onBytes: () => {} });
+    await new Extents({ scratch, alone: () => true }).addOver(entry, head, placed);
+  }
+
+  function contentOf({ start, end }: Span): Buffer {
+    return content.subarray(start, end + 1);
+  }
+
+  async function read(store: Store, entry: ObjectEntry, span: Span): Promise<() => Promise<void>> {
+    const { send, end } = startFill(store, entry, head, { span });
+    await send(contentOf(span));
+    return end;
+  }
+
+  const reads: Span[] = [
+    { start: 0, end: content.length - 1 },
+    { start: 0, end: EXTENT - 1 },
+    { start: 4_000_000, end: 6_000_000 },
+    { start: 9_000_000, end: 11_000_000 },
+  ];
+
+  it.each(reads.flatMap(span => [[span, 'before'] as const, [span, 'at the same time'] as const]))(
+    'read: $start to $end, %s',
+    async (span, when) => {
+      const folder = tempFolder();
+      const { store } = await openStore(folder);
+      const entry = await beginObject(store, head);
+      const end = await read(store, entry, span);
+      if (when === 'before') await end();
+      await uploaded(store, folder, entry);
+      await end();
+      await until(() => extentsIn(folder).length === parts.length);
+      expect(extentsIn(folder)).toEqual(parts.map(({ start, end }) => `${start}-${end}`));
+      expect((await readBack(store, entry, head, 0, content.length - 1)).equals(content)).toBe(true);
+    },
+  );
 });

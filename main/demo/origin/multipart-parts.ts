@@ -27,7 +27,8 @@ export function createUpload(request: S3Request, context: Context): Reply {
   checkAcl(request);
   const { algorithm, type } = checksumOfUpload(request);
   const upload: Upload = {
-    id: randomBytes(24).toString('base64url'),
+    // Clients take a value that begins with a hyphen for an option of theirs.
+    id: `u${randomBytes(24).toString('base64url')}`,
     bucket: request.bucket,
     key: request.key,
     headers: keptHeaders(request.headers),

@@ -12,6 +12,8 @@ import type { PurgeEvent, Target } from './types.ts';
 import type { Leaf, Walk } from './walk.ts';
 
 const TELL_EVERY = 1000;
+/** Objects that other processes on this machine hear of at once. */
+const TOLD_AT_ONCE = 1000;
 
 export interface PurgeOptions {
   readonly disk: Disk;
@@ -31,6 +33,12 @@ export async function* purge(
 ): AsyncGenerator<PurgeEvent> {
   const remover = new Remover(disk, pace, dryRun);
   let [looked, objects, toldAt] = [0, 0, performance.now()];
+  let removed: string[] = [];
+  const tell = async () => {
+    // They may have seen nothing of this process, if it is a short-lived one, and trust their memory.
+    if (!dryRun && removed.length > 0) await disk.neighbours.tell(removed);
+    removed = [];
+  };
   let above = '';
   const folders = await walk.folders(pace, target);
   const inLeaf = async (leaf: Leaf): Promise<Leaf> => {
@@ -42,6 +50,7 @@ export async function* purge(
       if (!isMeant(head, target)) continue;
       await remove({ disk, catalog, pace, remover, dryRun }, files, head);
       if (files.hasHead) objects++;
+      if (typeof head === 'object') removed.push(head.address.storeKey);
       touched = true;
     }
     if (touched) await remover.folder(leaf.path);
@@ -50,12 +59,14 @@ export async function* purge(
   for await (const { path } of inHand(walk.leaves(pace, folders), inLeaf)) {
     if (dirname(path) !== above && above !== '') await remover.folder(above);
     above = dirname(path);
+    if (removed.length >= TOLD_AT_ONCE) await tell();
     if (performance.now() - toldAt < TELL_EVERY) continue;
     toldAt = performance.now();
     yield { type: 'progress', looked, objects, disk_bytes: remover.bytes };
   }
   if (above !== '') await remover.folder(above);
   for (const folder of folders) await remover.folder(walk.bucket(folder));
+  await tell();
   // What was learnt of them and could not be written, too.
   if (!dryRun)
     catalog.forgetThose(

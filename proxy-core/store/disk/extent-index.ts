@@ -28,9 +28,14 @@ export class ExtentIndex {
   }
 
   add(extent: Extent): void {
-    if (this.near(extent).some(known => known.path === extent.path)) return;
+    if (this.known(extent)) return;
     this.#added.push({ extent, at: performance.now() });
     this.#extents.splice(this.#firstAfter(extent.start), 0, extent);
+  }
+
+  /** The one at its path. */
+  known(extent: Extent): Extent | undefined {
+    return this.near(extent).find(({ path }) => path === extent.path);
   }
 
   /** False when it is not known any more: another one may have its place by now. */
@@ -42,13 +47,13 @@ export class ExtentIndex {
     return true;
   }
 
-  /** The extent that holds `offset` and reaches furthest, if any. */
-  at(offset: number): Extent | undefined {
+  /** The extent that holds `offset` and reaches furthest, if any; not the one at the path `but`. */
+  at(offset: number, but?: string): Extent | undefined {
     let best: Extent | undefined;
     for (let i = this.#firstAfter(offset) - 1; i >= 0; i--) {
       const extent = this.#extents[i];
       if (!extent || offset - extent.start >= MAX_EXTENT) break;
-      if (extent.end >= offset && (!best || extent.end > best.end)) best = extent;
+      if (extent.end >= offset && extent.path !== but && (!best || extent.end > best.end)) best = extent;
     }
     return best;
   }

@@ -28,9 +28,6 @@ export interface PublisherOptions {
   readonly onFailed: (error: Error) => void;
 }
 
-/** Extents that become known in one turn of the event loop. */
-const AT_ONCE = 256;
-
 /** A file aside that is to be an extent of a version. */
 export interface UnplacedFile {
   readonly path: string;
@@ -109,7 +106,7 @@ export class Publisher {
       catalog.adopt(entry, head, 0, '');
       if (bytes.ram && bytes.small && head.length > 0) blocks.put(entry.blockKey, 0, bytes.small);
     }
-    await this.#know(entry, head, placed);
+    await extents.addOver(entry, head, placed);
     if (entry.head === head) return takes() ? this.#publishHead(entry, head, body, bytes.files) : undefined;
     // A reader has come between.
     if (entry.head?.version !== head.version) return extents.removeAll(entry, head);
@@ -173,16 +170,6 @@ export class Publisher {
       }
     });
     return placed.filter(extent => extent !== undefined);
-  }
-
-  /** Ranges of the same version that were read before are known first, so that they can go for what holds them, too. */
-  async #know(entry: ObjectEntry, head: Head, placed: readonly Extent[]): Promise<void> {
-    const { extents } = this.#options;
-    for (const [i, extent] of placed.entries()) {
-      if (i % AT_ONCE === AT_ONCE - 1) await new Promise(setImmediate);
-      await extents.list(entry, extent.start).catch(() => {});
-      extents.add(entry, head, extent);
-    }
   }
 
   async #inTime(work: Promise<void>): Promise<void> {
