@@ -165,7 +165,7 @@ export class ExtentFile {
 
   /** Whoever can't tell verifies. */
   async #isUnchanged(): Promise<boolean> {
-    const stats = await this.#volume.fstat(this.#fd).catch(() => undefined);
+    const stats = await this.#volume.attributes(this.#fd).catch(() => undefined);
     return stats !== undefined && this.#verified.isUnchanged(stats);
   }
 

@@ -37,6 +37,11 @@ export interface VolumeOptions {
 /** A mode that a usual umask would take something from, which mkdir and open are subject to. */
 const forOthers = (mode: number) => (mode & 0o077) !== 0;
 
+/** File systems of this machine's own disks, by the numbers of Linux' statfs(2): ext2 to 4, XFS, Btrfs, F2FS, ZFS, tmpfs, overlayfs. */
+const LOCAL: ReadonlySet<number> = new Set([
+  0xef53, 0x58465342, 0x9123683e, 0xf2f52010, 0x2fc12fc1, 0x01021994, 0x794c7630,
+]);
+
 const MISSES_TO_OPEN = 3;
 const PROBE_EVERY = 2000;
 const TICK = 50;
@@ -71,6 +76,8 @@ export class Volume {
   /** Folders about which the gate is being asked: what is to be done in them is still to come. */
   #asking = 0;
   #misses = 0;
+  /** As far as is known: true once it was asked for its free space. */
+  #local = false;
   #open = false;
   #lastProbe = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -223,8 +230,18 @@ export class Volume {
     return this.run<fs.Stats>(done => fs.fstat(fd, done));
   }
 
-  statfs(path: string): Promise<fs.StatsFs> {
-    return this.run<fs.StatsFs>(done => fs.statfs(path, done), undefined, path);
+  /**
+   * The same where it is asked for with every read. A local file system has the attributes of an open file in memory: then
+   * they are had at once, for an eighth of what a thread's turn costs.
+   */
+  async attributes(fd: number): Promise<fs.Stats> {
+    return this.#local && !this.#open ? fs.fstatSync(fd) : this.fstat(fd);
+  }
+
+  async statfs(path: string): Promise<fs.StatsFs> {
+    const found = await this.run<fs.StatsFs>(done => fs.statfs(path, done), undefined, path);
+    this.#local = process.platform === 'linux' && LOCAL.has(found.type);
+    return found;
   }
 
   rename(from: string, to: string): Promise<void> {

@@ -63,13 +63,15 @@ describe('units of an extent', () => {
 });
 
 describe.each([
-  ['stored', noise(2 * PIECE), false],
-  ['compressed', prose(2 * PIECE), true],
-])('a %s extent that was read and verified', (_, content, compress) => {
+  ['stored', noise(2 * PIECE), false, true],
+  ['stored', noise(2 * PIECE), false, false],
+  ['compressed', prose(2 * PIECE), true, true],
+])('a %s extent that was read and verified (known to be on a local disk: $3)', (_, content, compress, local) => {
   const pool = new BufferPool(16 * PIECE);
 
   async function verified() {
     const volume = new Volume({ deadline: 20_000 });
+    if (local) await volume.statfs('.');
     const path = join(tempFolder(), 'extent');
     const bytes = await encodeExtent(BINDING, SPAN, content, compress);
     writeFileSync(path, bytes);
@@ -96,7 +98,7 @@ describe.each([
 
   it('is right, read again and again, and asks for its attributes', async () => {
     const { volume, file } = await verified();
-    const ask = vi.spyOn(volume, 'fstat');
+    const ask = vi.spyOn(volume, 'attributes');
     for (let i = 0; i < 3; i++) expect(await whole(file)).toBe(true);
     expect(ask).toHaveBeenCalled();
     file.close();
@@ -112,7 +114,7 @@ describe.each([
 
   it('is verified where its attributes can’t be had', async () => {
     const { volume, file, flip } = await verified();
-    vi.spyOn(volume, 'fstat').mockRejectedValue(new Error('EIO'));
+    vi.spyOn(volume, 'attributes').mockRejectedValue(new Error('EIO'));
     expect(await whole(file)).toBe(true);
     flip();
     await expect(whole(file)).rejects.toThrow(DamagedExtent);
@@ -129,6 +131,7 @@ it('damage that leaves no trace in the attributes is found after ten minutes at 
   writeFileSync(path, bytes);
   const stats = statSync(path);
   vi.spyOn(volume, 'fstat').mockResolvedValue(stats);
+  vi.spyOn(volume, 'attributes').mockResolvedValue(stats);
   const file = await ExtentFile.open(volume, path, BINDING, span);
   const pool = new BufferPool(16 * PIECE);
   const read = async () => (await file.read(span, pool)).release();
