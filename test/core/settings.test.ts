@@ -115,9 +115,14 @@ describe('each setting of the cache shows from outside:', () => {
       const stats = await Promise.all(files.map(file => stat(file).catch(() => undefined)));
       return stats.reduce((sum, found) => sum + (found?.blocks ?? 0) * 512, 0);
     };
-    await eventually(async () => (await kept()) > MIB);
-    await eventually(async () => (await kept()) <= 8 * MIB);
-    expect(await kept()).toBeGreaterThan(MIB);
+    // While several are being written, room for them is kept free.
+    let most = 0;
+    await eventually(async () => {
+      const bytes = await kept();
+      most = Math.max(most, bytes);
+      return bytes > MIB && bytes <= 8 * MIB;
+    });
+    expect(most).toBeLessThanOrEqual(8 * MIB);
   });
 
   it('min_free_space leaves the volume room: nothing is kept where it has less', async () => {
