@@ -102,7 +102,8 @@ export class Trust {
 
   #within({ kind, caller }: ReadQuestion, entry: ObjectEntry, age: number): boolean {
     const now = this.#store.now();
-    if (!isFresh(entry, age, now) || this.#store.catalog.isDirty(entry)) return false;
+    if (!isFresh(entry, age, now) || entry.validatedAt <= this.#store.doubtedUntil) return false;
+    if (this.#store.catalog.isDirty(entry)) return false;
     return this.#options.authorization === 'shared' || this.#allowances.allows(entry, caller, kind.method, age, now);
   }
 }

@@ -40,6 +40,7 @@ export class Store implements UploadStore {
   readonly #reads: DiskReads;
   readonly #uploads: Uploads;
   readonly #skipped = new WeakSet<object>();
+  #doubtedUntil = Number.NEGATIVE_INFINITY;
 
   constructor(options: StoreOptions) {
     this.#options = options;
@@ -47,7 +48,11 @@ export class Store implements UploadStore {
     const blocks = new Blocks({ algorithm: options.algorithm, maxBytes: options.ramEnabled ? options.maxRamBytes : 0 });
     this.#blocks = blocks;
     this.#gaps = new Gaps(blocks, options.mergeGap);
-    const disk = new Disk({ ...options, onMoved: storeKeys => this.catalog.lookAgain(storeKeys) });
+    const disk = new Disk({
+      ...options,
+      onMoved: storeKeys => this.catalog.lookAgain(storeKeys),
+      onLost: () => this.#doubt(),
+    });
     const { volume, capacity, scratch, files, trouble } = disk;
     this.#disk = disk;
     this.volume = volume;
@@ -112,6 +117,14 @@ export class Store implements UploadStore {
   /** Now on the volume's clock, ms. */
   now(): number {
     return this.#disk.now();
+  }
+
+  /**
+   * Until when what S3 said may have been overtaken by a write of which nothing is known, on the volume's clock, ms: a process
+   * that shares the cache was killed, and may have had one under way.
+   */
+  get doubtedUntil(): number {
+    return this.#doubtedUntil;
   }
 
   /** What may be kept in RAM is. */
@@ -277,6 +290,10 @@ export class Store implements UploadStore {
   /** Rewrites stretches that have become whole in many pieces now, rather than when they have been left in peace. For tests. */
   merge(): Promise<void> {
     return this.#merging.run();
+  }
+
+  #doubt(): void {
+    this.#doubtedUntil = this.now();
   }
 
   /** Ends the store. Returns false when a thread is stuck on the volume, so that the process can't end in the ordinary way. */

@@ -8,8 +8,8 @@ import { stringify } from 'yaml';
 export interface RunningCistern {
   /** `http://127.0.0.1:port`, as it goes into HTTP_PROXY */
   readonly url: string;
-  /** Ends it by SIGTERM; answers its exit code */
-  stop(): Promise<number | null>;
+  /** Ends it by SIGTERM, or as told; answers its exit code */
+  stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
 
 const COMMAND = join(import.meta.dirname, '..', '..', 'main', 'command', 'cistern.cjs');
@@ -48,8 +48,8 @@ export async function startCistern(
   });
   return {
     url,
-    stop: () => {
-      child.kill('SIGTERM');
+    stop: (signal = 'SIGTERM') => {
+      child.kill(signal);
       return exited;
     },
   };

@@ -70,6 +70,30 @@ describe('a neighbour', () => {
     expect(met).toBe(1);
   });
 
+  it('is lost when its connection ends without a word, and not when it stops, or is left', async () => {
+    let lost = 0;
+    const teller = await neighbour(undefined, undefined, () => lost++);
+    const address = async (listener: Neighbours) => {
+      teller.meet([listener.address!]);
+      await teller.tell(['k']);
+    };
+    const stops = await neighbour();
+    await address(stops);
+    await stops.stop();
+    await address(await neighbour());
+    teller.meet([]);
+    expect(lost).toBe(0);
+    const folder = await mkdtemp(join(tmpdir(), 'cistern-killed-'));
+    onTestFinished(() => rm(folder, { recursive: true, force: true }));
+    const path = process.platform === 'win32' ? '\\\\.\\pipe\\cistern-killed' : join(folder, 's');
+    const killed = createServer(socket => socket.once('data', () => socket.destroy()));
+    await new Promise<void>(resolve => killed.listen(path, resolve));
+    onTestFinished(() => void killed.close());
+    teller.meet([path]);
+    await teller.tell(['k']);
+    await eventually(() => lost === 1);
+  });
+
   it('is not led astray by what is no message', async () => {
     const heard: string[] = [];
     const listener = await neighbour(keys => heard.push(...keys));
@@ -95,8 +119,12 @@ describe('a neighbour', () => {
   });
 });
 
-async function neighbour(onMoved: (keys: readonly string[]) => unknown = () => {}, onMet = () => {}) {
-  const made = new Neighbours({ onMoved, onMet });
+async function neighbour(
+  onMoved: (keys: readonly string[]) => unknown = () => {},
+  onMet = () => {},
+  onLost = () => {},
+) {
+  const made = new Neighbours({ onMoved, onMet, onLost });
   await made.start('test');
   onTestFinished(() => made.stop());
   return made;

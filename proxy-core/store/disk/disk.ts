@@ -18,6 +18,8 @@ const PURGE_EVERY = 5000;
 export interface DiskOptions extends StoreOptions {
   /** Another process has given these objects, by their store keys, new epochs. */
   readonly onMoved: (storeKeys: readonly string[]) => void;
+  /** Another process was killed. */
+  readonly onLost: () => void;
 }
 
 /** The cache folder and its volume, this process on it, and the room there is: from `open` to `close`. */
@@ -82,6 +84,7 @@ export class Disk {
     });
     this.neighbours = new Neighbours({
       onMoved: storeKeys => options.onMoved(storeKeys),
+      onLost: () => options.onLost(),
       // A heartbeat that is under way may have looked around before the other one showed itself.
       onMet: () => void this.#instance.beat().then(() => this.#instance.beat()),
     });

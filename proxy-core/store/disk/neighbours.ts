@@ -8,13 +8,17 @@ export interface NeighboursOptions {
   readonly onMoved: (storeKeys: readonly string[]) => void;
   /** One that is not known yet has come. */
   readonly onMet: () => void;
+  /** One has ended without a word: what it was about to tell of nobody knows. */
+  readonly onLost: () => void;
 }
 
 /** How long a writer's client may wait for a neighbour to have heard, ms. */
 const PATIENCE = 200;
 /** A message: 1,000 keys of 1,024 bytes, each byte up to six chars of JSON, with room to spare. */
 const LONGEST = 16 << 20;
-const HEARD = 'heard\n';
+const HEARD = 'heard';
+/** Said by one that ends in order. */
+const BYE = 'bye';
 
 /**
  * The other processes on this machine that use the cache folder, which hear of each write before the writer's client does. It
@@ -22,7 +26,8 @@ const HEARD = 'heard\n';
  * another machine, or where a socket can't be had, that second is what a read may be behind.
  *
  * Each listens on a Unix domain socket (a named pipe on Windows) in a folder that only its user can enter, and names it in its
- * instance file. A message is a line of JSON, an array of store keys as latin1, which is answered by `heard`.
+ * instance file. A message is a line of JSON, an array of store keys as latin1, which is answered by `heard`; the last line is
+ * `bye`. A connection that ends without it is that of a process that was killed, perhaps while S3 carried out a write of its.
  */
 export class Neighbours {
   readonly #options: NeighboursOptions;
@@ -67,7 +72,8 @@ export class Neighbours {
       this.#peers.delete(address);
     }
     for (const address of addresses)
-      if (!this.#peers.has(address) && this.#address !== undefined) this.#peers.set(address, new Peer(address));
+      if (!this.#peers.has(address) && this.#address !== undefined)
+        this.#peers.set(address, new Peer(address, this.#options.onLost));
   }
 
   /** Resolves when all have heard, or patience is at its end. */
@@ -80,7 +86,7 @@ export class Neighbours {
   async stop(): Promise<void> {
     for (const peer of this.#peers.values()) peer.close();
     this.#peers.clear();
-    for (const socket of this.#callers) socket.destroy();
+    for (const socket of this.#callers) socket.end(`${BYE}\n`).destroySoon();
     this.#server?.close();
     this.#address = undefined;
     await this.#removeFolder();
@@ -98,7 +104,7 @@ export class Neighbours {
         for (const line of lines) {
           const keys = keysOf(line);
           if (keys) this.#options.onMoved(keys);
-          if (keys) socket.write(HEARD);
+          if (keys) socket.write(`${HEARD}\n`);
           else socket.destroy();
         }
         if (rest.length > LONGEST) socket.destroy();
@@ -120,18 +126,29 @@ class Peer {
   readonly #socket: Socket;
   /** Of messages that have not been answered, in order. */
   readonly #waiting: (() => void)[] = [];
-  #heard = '';
+  #rest = '';
+  #connected = false;
+  /** It said that it ends, or this process has ended it. */
+  #parted = false;
 
-  constructor(address: string) {
+  constructor(address: string, onLost: () => void) {
     this.#socket = connect({ path: address })
       .setEncoding('latin1')
+      .on('connect', () => {
+        this.#connected = true;
+      })
       .on('data', (text: string) => {
-        for (this.#heard += text; this.#heard.startsWith(HEARD); this.#heard = this.#heard.slice(HEARD.length))
-          this.#waiting.shift()?.();
+        const lines = (this.#rest + text).split('\n');
+        this.#rest = lines.pop() ?? '';
+        for (const line of lines) {
+          if (line === HEARD) this.#waiting.shift()?.();
+          if (line === BYE) this.#parted = true;
+        }
       })
       .on('error', () => {})
       .on('close', () => {
         for (const heard of this.#waiting.splice(0)) heard();
+        if (this.#connected && !this.#parted) onLost();
       })
       .unref();
   }
@@ -154,6 +171,7 @@ class Peer {
   }
 
   close(): void {
+    this.#parted = true;
     this.#socket.destroy();
   }
 }
