@@ -5,6 +5,7 @@ import { learnHead } from './learn-head.ts';
 import type { Reading } from './reading.ts';
 import { fetchGap } from './send-bytes.ts';
 import { currentHead, gapRefused, sendVersion, startOver, vouchedHead } from './send-version.ts';
+import { shareNewVersion } from './share-new.ts';
 import type { Wanted } from './wanted.ts';
 
 /** S3 is asked whether a candidate may be given to a GET, and answers with a 304, with bytes that are missing, or with all of it. */
@@ -55,6 +56,8 @@ export async function askToGet(reading: Reading, head: Head, wanted: Wanted, sam
     answer.discard();
     return stale;
   }
+  const shared = shareNewVersion(reading, answer, sentAt);
+  if (shared) return shared;
   // The object has changed, or this caller may not have it: the answer goes on, and is kept where it is a body.
   return reading.lead(fetches.adopt(answer, request, entry, epoch, sentAt));
 }

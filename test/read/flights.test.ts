@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { generatedBody } from '../origin/index.ts';
-import { type Answer, bytesOf, collect, eventually, hash, MIB, type Place, startPlace } from './helpers.ts';
+import { type Answer, type Ask, bytesOf, collect, eventually, hash, MIB, type Place, startPlace } from './helpers.ts';
 
 const HOUR = 3_600_000;
 const SIZE = 20 * MIB;
@@ -47,6 +47,31 @@ describe('50 GETs of a cold object', () => {
       }, 'small');
       expect(seen.bodies).toBe(1);
     }
+  });
+
+  it.each<[string, Ask, number]>([
+    ['whole', {}, 3 * MIB],
+    ['in a range', { range: 'bytes=100-2000000' }, 1_999_901],
+  ])('that was cached, and has been overwritten in S3, %s, cost little more than one body', async (_, ask, bytes) => {
+    const { get, origin, count } = await placeWith(0);
+    origin.put('data', 'k', generatedBody(3 * MIB, 7));
+    await get();
+    const renewed = generatedBody(3 * MIB, 8);
+    origin.put('data', 'k', renewed);
+    const wanted = renewed.read(0, 3 * MIB).subarray(ask.range ? 100 : 0, ask.range ? 2_000_001 : 3 * MIB);
+    const answers: Answer[] = [];
+    const seen = await count(async () => {
+      const throttle = origin.faults.on({ key: 'k' }, { throttle: 10 * MIB });
+      answers.push(...(await Promise.all(Array.from({ length: 50 }, () => get(ask)))));
+      throttle.release();
+    });
+    for (const answer of answers) {
+      expect([answer.status, answer.complete]).toEqual([ask.range ? 206 : 200, true]);
+      expect(answer.body.equals(wanted)).toBe(true);
+    }
+    // Of the others S3 has sent what was on its way before their connections were closed.
+    expect(seen.requests).toBe(50);
+    expect(seen.bytes).toBeLessThan(3 * bytes);
   });
 
   it('get bytes before the end is there', async () => {
