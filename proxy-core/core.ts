@@ -1,43 +1,27 @@
 import { isIP } from 'node:net';
+import { hostname } from 'node:os';
 import {
   type Addresses,
   controlRoutes,
-  type Dashboard,
+  type Figures,
   type StatusSnapshot,
-  startControlServer,
-  startDashboard,
   ThroughputMeter,
   takeSnapshot,
 } from './admin/index.ts';
 import { Gateway } from './gateway.ts';
-import { createConnectHandler, createForwardProxy } from './listeners/index.ts';
-import {
-  AccessLog,
-  Counters,
-  createLog,
-  Latency,
-  type Log,
-  Problems,
-  renderMetrics,
-  type SideServer,
-  startHealthServer,
-  startMetricsServer,
-} from './observe/index.ts';
+import { createConnectHandler, createForwardProxy, type Inlet } from './listeners/index.ts';
+import { AccessLog, Counters, createLog, Latency, type Log, Problems, processUsage } from './observe/index.ts';
 import { compatibleHosts, TargetParser } from './request/index.ts';
 import { BucketSettings, type Settings } from './settings/index.ts';
+import { type SideOptions, startSides } from './sides.ts';
 import { Store, type VolumeReport } from './store/index.ts';
 import { createUpstream, type OwnAddress } from './upstream/index.ts';
 
-export interface CoreOptions {
-  readonly version?: string;
+export interface CoreOptions extends Partial<SideOptions> {
   /** What the settings' reader had to remark; shown among the problems. */
   readonly notices?: readonly string[];
-  /** Folder of the built web UI, for the dashboard. */
-  readonly rendererDir?: string;
-  /** A side port (health, metrics, dashboard) that is busy moves to a free one, instead of staying off. */
-  readonly movePorts?: boolean;
-  /** Folders for the control socket, the first that can be used is taken; without any there is no control interface. */
-  readonly controlFolders?: readonly string[];
+  /** One of several that serve behind one port: its name in logs, and where its connections come from. */
+  readonly worker?: { readonly name: string; readonly inlet: Inlet };
   /** `false`: all requests are read by `node:http`, so that tests can compare. */
   readonly fastLane?: boolean;
 }
@@ -49,8 +33,10 @@ const MIN_BODY_RATE = 100;
 export interface Core {
   readonly addresses: Addresses;
   status(): StatusSnapshot;
-  /** Accepts no more, lets running transfers finish within `server.shutdown_grace`, then ends everything. */
-  stop(): Promise<void>;
+  /** For whoever adds up several. */
+  figures(): Figures;
+  /** Accepts no more, lets running transfers finish within `grace` (ms; `server.shutdown_grace`), then ends everything. */
+  stop(grace?: number): Promise<void>;
 }
 
 /**
@@ -62,11 +48,13 @@ export async function startCore(settings: Settings, options: CoreOptions = {}): 
   const startedAt = Date.now();
   const counters = new Counters();
   const latency = new Latency();
-  const log = createLog({
+  const { worker } = options;
+  const root = createLog({
     level: settings.logging.log_level,
     dir: settings.logging.app_log_dir,
     retentionDays: settings.logging.app_log_retention_days,
   });
+  const log = worker ? root.child(worker.name) : root;
   const problems = new Problems(log);
   const onProblem = (key: string, message: string | undefined) => problems.state(key, message);
   const onEvent = (key: string, message: string) => problems.event(key, message);
@@ -133,6 +121,8 @@ export async function startCore(settings: Settings, options: CoreOptions = {}): 
         retentionDays: logging.access_log_retention_days,
         counters,
         onProblem: problem => onProblem('access_log', problem),
+        // Lines of two processes would have to share a file that each of them may leave half a line in.
+        ...(worker ? { hostname: `${hostname()}-${worker.name}` } : {}),
       })
     : undefined;
   const gateway = new Gateway({ settings, targets, buckets, store, upstream, counters, latency, accessLog, onEvent });
@@ -142,6 +132,7 @@ export async function startCore(settings: Settings, options: CoreOptions = {}): 
       options.fastLane === false ? undefined : (request, client, wire) => gateway.answerAtOnce(request, client, wire),
     host: server.bind_address,
     port: server.proxy_port,
+    inlet: worker?.inlet,
     headerTimeout: server.header_timeout,
     idleTimeout: server.idle_timeout,
     minBodyRate: MIN_BODY_RATE,
@@ -153,10 +144,10 @@ export async function startCore(settings: Settings, options: CoreOptions = {}): 
   });
 
   const throughput = new ThroughputMeter(counters);
-  const sides: { close(): Promise<void> }[] = [];
+  const closing: { close(): Promise<void> }[] = [];
   const shutDown = async () => {
     throughput.stop();
-    await Promise.all(sides.map(side => side.close()));
+    await Promise.all(closing.map(one => one.close()));
     await upstream.close();
     await accessLog?.close();
     const clean = await store.close();
@@ -188,6 +179,24 @@ export async function startCore(settings: Settings, options: CoreOptions = {}): 
     ...problems.list(),
     ...buckets.problems().map(({ file, message }) => `${file}: ${message}`),
   ];
+  const figures = (): Figures => ({
+    counters: counters.values(),
+    latency: latency.counts(),
+    gauges: [
+      { name: 'ram_cache_bytes', help: 'Content held in memory.', value: store.ramBytes },
+      {
+        name: 'disk_cache_bytes',
+        help: 'Allocated bytes of the cache on disk, as far as counted.',
+        value: store.capacity.bytes,
+        shared: true,
+      },
+      { name: 'flights', help: 'Fetches from S3 under way.', value: gateway.reader.flights },
+      { name: 'buffer_bytes', help: 'Bytes held by reads and fills under way.', value: store.pool.bytesOut },
+    ],
+    usage: processUsage(),
+    cache: cacheFacts(),
+    problems: allProblems(),
+  });
   const status = () =>
     takeSnapshot({
       version,
@@ -199,59 +208,13 @@ export async function startCore(settings: Settings, options: CoreOptions = {}): 
       problems: allProblems,
     });
 
-  const side = async (
-    name: 'health' | 'metrics' | 'dashboard',
-    start: (port: number) => Promise<SideServer | Dashboard>,
-  ) => {
-    try {
-      const started = await start(settings[name].port).catch((error: NodeJS.ErrnoException) => {
-        if (error.code !== 'EADDRINUSE' || options.movePorts !== true) throw error;
-        return start(0);
-      });
-      sides.push(started);
-      addresses = { ...addresses, [name]: started.address };
-    } catch (error) {
-      const { name: kind, message } = error as Error;
-      onProblem(name, kind === 'ListenError' ? message : `${name}.port: ${message}`);
-    }
-  };
-  if (options.controlFolders !== undefined) {
-    const routes = controlRoutes({ care: store.care, status });
-    await startControlServer(options.controlFolders, routes).then(
-      control => sides.push(control),
-      (error: Error) => onProblem('control', `cistern status, ls and the like don't find this proxy: ${error.message}`),
-    );
-  }
-  const { health, metrics, dashboard } = settings;
-  if (dashboard.enabled && options.rendererDir !== undefined) {
-    const { rendererDir } = options;
-    await side('dashboard', port =>
-      startDashboard({ bind_address: dashboard.bind_address, port, rendererDir }, { status }),
-    );
-  }
-  if (metrics.enabled) {
-    const gauges = () => [
-      { name: 'ram_cache_bytes', help: 'Content held in memory.', value: store.ramBytes },
-      {
-        name: 'disk_cache_bytes',
-        help: 'Allocated bytes of the cache on disk, as far as counted.',
-        value: store.capacity.bytes,
-      },
-      { name: 'flights', help: 'Fetches from S3 under way.', value: gateway.reader.flights },
-      { name: 'buffer_bytes', help: 'Bytes held by reads and fills under way.', value: store.pool.bytesOut },
-    ];
-    await side('metrics', port =>
-      startMetricsServer({ ...metrics, port }, () =>
-        renderMetrics({ version, startedAt, counters, latency, gauges: gauges() }),
-      ),
-    );
-  }
-  if (health.enabled) {
-    // A cache that can't be used costs hits, not requests: the proxy is still fit to serve.
-    await side('health', port =>
-      startHealthServer({ ...health, port }, () => ({ ok: true, reasons: allProblems(), version, addresses })),
-    );
-  }
+  const sides = await startSides(
+    settings,
+    { ...options, version },
+    { startedAt, status, figures, serves: () => true, routes: controlRoutes({ care: store.care, status }), onProblem },
+  );
+  closing.push(sides);
+  addresses = { ...addresses, ...sides.addresses };
   started(log, version, addresses);
 
   return {
@@ -259,8 +222,9 @@ export async function startCore(settings: Settings, options: CoreOptions = {}): 
       return addresses;
     },
     status,
-    async stop() {
-      await proxy.close(server.shutdown_grace);
+    figures,
+    async stop(grace = server.shutdown_grace) {
+      await proxy.close(grace);
       await shutDown();
     },
   };

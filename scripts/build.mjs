@@ -19,6 +19,7 @@ await Promise.all([
     outExtension: { '.js': '.mjs' },
     entryPoints: {
       command: at('main/command/main.ts'),
+      worker: at('main/command/workers/worker-process.ts'),
       'desktop/core-process': at('main/desktop/core-process.ts'),
     },
   }),

@@ -8,6 +8,7 @@ import { FAILED, type Io, OK } from './io.ts';
 import { SETTINGS_WRONG, type SettingsOptions, settingsFrom } from './settings-options.ts';
 import { bytes } from './status-lines.ts';
 import { VERSION } from './version.ts';
+import { startWorkers } from './workers/primary.ts';
 
 // Ctrl-C reaches this process from the terminal and again through npm: only a later signal is a second wish.
 const ONE_WISH_MS = 500;
@@ -20,9 +21,13 @@ export async function serve(options: SettingsOptions, io: Io): Promise<number> {
   for (const warning of warnings) io.err(`cistern: warning: ${problemLine(warning)}`);
 
   const asked = stopSignals(io);
+  const start: typeof startCore =
+    settings.server.workers > 1
+      ? (...given) => startWorkers(join(import.meta.dirname, 'worker.mjs'), ...given)
+      : startCore;
   let core: Core;
   try {
-    core = await startCore(settings, {
+    core = await start(settings, {
       version: VERSION,
       rendererDir: join(import.meta.dirname, 'renderer'),
       notices: warnings.map(problemLine),
@@ -42,13 +47,14 @@ export async function serve(options: SettingsOptions, io: Io): Promise<number> {
 
 /** Where it listens, and what to paste into a shell. */
 async function greeting({ addresses }: Core, settings: Settings, io: Io): Promise<string[]> {
-  const { cache, health, metrics } = settings;
+  const { server, cache, health, metrics } = settings;
   const limit = cache.max_cache_size === Number.MAX_SAFE_INTEGER ? '' : `, at most ${bytes(cache.max_cache_size)}`;
   const row = (name: string, text: string) => `  ${name.padEnd(10)} ${text}`;
   const shell = guessShell(io.env, io.platform);
   return [
     `Cistern ${VERSION} listens on http://${addresses.proxy}`,
     row('cache', `${cache.cache_dir}${limit}`),
+    ...(server.workers > 1 ? [row('workers', `${server.workers} processes`)] : []),
     ...(addresses.dashboard ? [row('dashboard', `http://${addresses.dashboard}/`)] : []),
     ...(addresses.health ? [row('health', `http://${addresses.health}${health.endpoint}`)] : []),
     ...(addresses.metrics ? [row('metrics', `http://${addresses.metrics}${metrics.endpoint}`)] : []),

@@ -1,4 +1,4 @@
-import type { StatusSnapshot } from '../../proxy-core/admin/index.ts';
+import type { StatusSnapshot, WorkerFacts } from '../../proxy-core/admin/index.ts';
 
 /** A status in words, for a terminal. */
 export function statusLines(status: StatusSnapshot): string[] {
@@ -18,6 +18,7 @@ export function statusLines(status: StatusSnapshot): string[] {
   return [
     `Cistern ${status.version} has been running for ${time(status.uptime_s)} (process ${status.pid}).`,
     row('proxy', addresses.proxy),
+    ...(status.workers ? [row('workers', workers(status.workers))] : []),
     ...(['dashboard', 'health', 'metrics'] as const).flatMap(name =>
       addresses[name] ? [row(name, addresses[name])] : [],
     ),
@@ -36,6 +37,12 @@ export function statusLines(status: StatusSnapshot): string[] {
     ...(cache.volume?.notes.map(text => row('note', text)) ?? []),
     ...(status.problems.length === 0 ? [row('problems', 'none')] : status.problems.map(text => row('problem', text))),
   ];
+}
+
+function workers(all: readonly WorkerFacts[]): string {
+  const one = ({ pid, active_connections: count }: WorkerFacts) =>
+    pid === undefined ? 'one is being started' : `process ${pid} (${count} connection${count === 1 ? '' : 's'})`;
+  return all.map(one).join(', ');
 }
 
 function uploads({ counters: { uploads_kept, upload_reasons } }: StatusSnapshot): string[] {

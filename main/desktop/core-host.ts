@@ -3,7 +3,7 @@ import { type UtilityProcess, utilityProcess } from 'electron';
 import type { StatusSnapshot } from '../../proxy-core/admin/index.ts';
 import type { FromCore, StartOptions, ToCore } from './core-messages.ts';
 import type { CoreState, CoreStatus } from './ipc.ts';
-import { restartDelay, WELL_AFTER_MS } from './restart-delay.ts';
+import { restartDelay, WELL_AFTER_MS } from '../restart-delay.ts';
 
 export interface CoreHostOptions {
   /** The built core-process. */

@@ -34,7 +34,10 @@ async function startOnce({ settingsFile, rendererDir }: StartOptions): Promise<C
     version: about.version,
     rendererDir,
     movePorts: true,
-    notices: warnings.map(problemLine),
+    notices: [
+      ...warnings.map(problemLine),
+      ...(settings.server.workers > 1 ? ['server.workers: the desktop app runs one process; `cistern serve` runs more'] : []),
+    ],
     controlFolders: controlFolders(thisPerson()),
   });
 }

@@ -32,10 +32,13 @@ export async function findProxies(
 /** What a proxy said against what was asked of it; the message says what to do, too. */
 export class ControlRefused extends Error {
   readonly code: string;
+  /** Without what to do. */
+  readonly told: string;
 
   constructor({ code, message, action }: ControlError) {
     super(`${message} ${action}`);
     this.code = code;
+    this.told = message;
   }
 }
 

@@ -33,6 +33,11 @@ export function controlRoutes({ care, status }: ControlSources): ControlRoutes {
     'POST /v1/unpin': (query, signal) => care.unpin(signal, targetIn(query)),
     'POST /v1/verify': (query, signal) => care.verify(signal, { fromStart: query.get('from_start') === 'true' }),
     'POST /v1/purge': (query, signal) => care.purge(signal, targetIn(query), query.get('dry_run') === 'true'),
+    // For what another process has removed.
+    'POST /v1/forget': query => {
+      care.forget(targetIn(query));
+      return {};
+    },
   };
 }
 

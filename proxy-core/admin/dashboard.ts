@@ -18,19 +18,26 @@ export interface Dashboard {
   close(): Promise<void>;
 }
 
+export interface StatusSource {
+  status(): StatusSnapshot | Promise<StatusSnapshot>;
+}
+
 /**
  * Serves the web UI and `GET /api/status` read-only. Rejects with the system's error (`EADDRINUSE`, …) when it can't
  * listen, and with `ENOENT` when the web UI is not built.
  */
 export async function startDashboard(
   options: DashboardOptions,
-  source: { status(): StatusSnapshot },
+  source: StatusSource,
 ): Promise<Dashboard> {
   const files = await loadRendererFiles(options.rendererDir);
   const server = createServer({ requestTimeout: 10_000, headersTimeout: 10_000, keepAliveTimeout: 15_000 });
   server.maxConnections = 50;
   server.on('request', (request, response) => {
-    send(response, decide(request, options.bind_address, files, source));
+    void decide(request, options.bind_address, files, source).then(
+      answer => send(response, answer),
+      (error: Error) => send(response, text(500, error.message)),
+    );
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -57,19 +64,19 @@ interface Answer {
   readonly caching: 'no-store' | 'no-cache';
 }
 
-function decide(
+async function decide(
   request: IncomingMessage,
   bindAddress: string,
   files: ReadonlyMap<string, RendererFile>,
-  source: { status(): StatusSnapshot },
-): Answer {
+  source: StatusSource,
+): Promise<Answer> {
   const { host, origin } = request.headers;
   const refusal = refuseCaller({ host, origin, localAddress: request.socket.localAddress }, bindAddress);
   if (refusal !== undefined) return text(403, refusal);
   if (request.method !== 'GET' && request.method !== 'HEAD') return text(405, 'Only GET and HEAD are answered here.');
   const path = (request.url ?? '').split('?', 1)[0]!;
   if (path === '/api/status') {
-    const body = JSON.stringify(source.status());
+    const body = JSON.stringify(await source.status());
     return { status: 200, type: 'application/json; charset=utf-8', body, caching: 'no-store' };
   }
   const file = files.get(path);

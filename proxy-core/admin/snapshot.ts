@@ -1,12 +1,6 @@
-import type { Counters } from '../observe/index.ts';
+import type { Counters, CounterValues } from '../observe/index.ts';
 import type { VolumeReport } from '../store/index.ts';
 import type { Throughput } from './throughput.ts';
-
-/** The counters as plain data; `bypass_reasons` counts bypassed requests by reason, `upload_reasons` uploads not kept. */
-export type CounterValues = { readonly [K in NumericKeys<Counters>]: number } & {
-  readonly bypass_reasons: Readonly<Record<string, number>>;
-  readonly upload_reasons: Readonly<Record<string, number>>;
-};
 
 /** Where the core listens, each as `host:port`; a listener that is off is absent. */
 export interface Addresses {
@@ -28,6 +22,14 @@ export interface CacheFacts {
   readonly volume?: VolumeReport;
 }
 
+/** One of several processes that serve behind one port (`server.workers`). */
+export interface WorkerFacts {
+  readonly number: number;
+  /** Absent while it is being started. */
+  readonly pid?: number;
+  readonly active_connections: number;
+}
+
 /** Everything that status, dashboard, tray and window show, as one JSON document. Counts are since `started_at`. */
 export interface StatusSnapshot {
   readonly version: string;
@@ -36,6 +38,8 @@ export interface StatusSnapshot {
   readonly started_at: string;
   readonly uptime_s: number;
   readonly addresses: Addresses;
+  /** Absent where one process does everything; else all figures are of these together. */
+  readonly workers?: readonly WorkerFacts[];
   readonly cache: CacheFacts;
   readonly counters: CounterValues;
   /** Part of the object bytes sent to clients that came from the cache, 0 to 1; null before the first byte. */
@@ -51,6 +55,7 @@ export interface SnapshotSources {
   /** ms since the epoch */
   readonly startedAt: number;
   readonly addresses: Addresses;
+  readonly workers?: readonly WorkerFacts[];
   readonly counters: Counters;
   readonly throughput: () => Throughput;
   readonly cache: () => CacheFacts;
@@ -58,29 +63,19 @@ export interface SnapshotSources {
 }
 
 export function takeSnapshot(sources: SnapshotSources, now: number = Date.now()): StatusSnapshot {
-  const counters = counterValues(sources.counters);
+  const counters = sources.counters.values();
   return {
     version: sources.version,
     pid: process.pid,
     started_at: new Date(sources.startedAt).toISOString(),
     uptime_s: Math.max(0, Math.floor((now - sources.startedAt) / 1000)),
     addresses: sources.addresses,
+    ...(sources.workers ? { workers: sources.workers } : {}),
     cache: sources.cache(),
     counters,
     share_from_cache: share(counters.bytes_from_cache, counters.bytes_from_s3),
     throughput: sources.throughput(),
     problems: sources.problems(),
-  };
-}
-
-type NumericKeys<T> = { [K in keyof T]: T[K] extends number ? K : never }[keyof T];
-
-function counterValues(counters: Counters): CounterValues {
-  const { bypass_reasons, upload_reasons, ...numbers } = counters;
-  return {
-    ...numbers,
-    bypass_reasons: Object.fromEntries(bypass_reasons),
-    upload_reasons: Object.fromEntries(upload_reasons),
   };
 }
 

@@ -3,6 +3,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { CisternError } from '../errors.ts';
 import type { Wire } from '../read/index.ts';
 import { type ClientLimits, Connection } from './connection.ts';
+import type { Inlet, Listening } from './inlet.ts';
 import { intake } from './intake.ts';
 import { Lane } from './lane.ts';
 import type { PlainHead } from './plain-head.ts';
@@ -16,6 +17,8 @@ export interface ForwardProxyOptions extends ClientLimits {
   readonly host: string;
   /** 0 takes any free port. */
   readonly port: number;
+  /** In the place of host and port. */
+  readonly inlet?: Inlet | undefined;
   /** Milliseconds for the head of a request. */
   readonly headerTimeout: number;
   readonly maxConnections: number;
@@ -41,12 +44,16 @@ export interface ForwardProxy {
   readonly server: Server;
   /** Resolves when connections are accepted; rejects with the system's error (EADDRINUSE, …). */
   listen(): Promise<void>;
-  readonly address: AddressInfo;
+  readonly address: Listening;
   /** Accepts no more; running transfers have `grace` milliseconds to finish. */
   close(grace: number): Promise<void>;
 }
 
 export const MAX_HEADER_SIZE = 65_536;
+/** How connections are accepted, by whichever process does it. */
+export const ACCEPTING = { noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 } as const;
+/** Connections that the kernel holds until they are accepted. */
+export const BACKLOG = 4096;
 
 export function createForwardProxy(options: ForwardProxyOptions): ForwardProxy {
   return new HttpForwardProxy(options);
@@ -68,6 +75,7 @@ class HttpForwardProxy implements ForwardProxy {
   readonly #onResponseClose: (this: ServerResponse) => void;
   #sweep: NodeJS.Timeout | undefined;
   #stopping = false;
+  readonly #onEmpty: (() => void)[] = [];
 
   constructor(options: ForwardProxyOptions) {
     this.#options = options;
@@ -82,9 +90,7 @@ class HttpForwardProxy implements ForwardProxy {
       headersTimeout: options.headerTimeout,
       connectionsCheckingInterval: Math.min(5_000, Math.max(20, options.headerTimeout / 4)),
       keepAliveTimeout: 0,
-      noDelay: true,
-      keepAlive: true,
-      keepAliveInitialDelay: 60_000,
+      ...ACCEPTING,
     });
     // Node drops header lines above a number without a word; the size limit is the one that refuses.
     this.server.maxHeadersCount = 0;
@@ -108,25 +114,36 @@ class HttpForwardProxy implements ForwardProxy {
   }
 
   listen(): Promise<void> {
-    const { host, port, idleTimeout, headerTimeout } = this.#options;
+    const { host, port, inlet, idleTimeout, headerTimeout } = this.#options;
     const soonest = Math.min(idleTimeout / 8, headerTimeout / 4);
+    const began = () => {
+      this.#sweep = setInterval(() => this.#checkClients(), Math.min(1_000, Math.max(5, soonest))).unref();
+    };
+    if (inlet) {
+      // With this Node begins to watch over the heads of requests.
+      this.server.emit('listening');
+      inlet.open(socket => this.#takeIn(socket));
+      began();
+      return Promise.resolve();
+    }
     return new Promise((resolve, reject) => {
       this.server.once('error', reject);
-      this.server.listen({ host, port, backlog: 4096 }, () => {
+      this.server.listen({ host, port, backlog: BACKLOG }, () => {
         this.server.off('error', reject);
-        this.#sweep = setInterval(() => this.#checkClients(), Math.min(1_000, Math.max(5, soonest))).unref();
+        began();
         resolve();
       });
     });
   }
 
-  get address(): AddressInfo {
-    return this.server.address() as AddressInfo;
+  get address(): Listening {
+    return this.#options.inlet?.address ?? (this.server.address() as AddressInfo);
   }
 
   async close(grace: number): Promise<void> {
     this.#stopping = true;
-    const closed = new Promise<void>(resolve => this.server.close(() => resolve()));
+    this.#options.inlet?.close();
+    const closed = Promise.all([new Promise<void>(resolve => this.server.close(() => resolve())), this.#emptied()]);
     for (const connection of this.#connections) {
       if (connection.res && !connection.res.headersSent) connection.res.shouldKeepAlive = false;
       else if (!connection.res && !connection.tunnel) connection.socket.destroySoon();
@@ -139,6 +156,20 @@ class HttpForwardProxy implements ForwardProxy {
     clearInterval(this.#sweep);
   }
 
+  /** Node's server knows of those only that it has accepted itself. */
+  #emptied(): Promise<void> {
+    if (this.#connections.size === 0) return Promise.resolve();
+    return new Promise(resolve => {
+      this.#onEmpty.push(resolve);
+    });
+  }
+
+  /** What Node's server does with a socket; the rest is the kernel's and was set by {@link ACCEPTING}. */
+  #takeIn(socket: Socket): void {
+    socket.allowHalfOpen = true;
+    this.#accept(socket);
+  }
+
   #accept(socket: Tracked): void {
     const now = performance.now();
     const connection = new Connection(socket, this.#connections.size >= this.#options.maxConnections, now);
@@ -148,6 +179,7 @@ class HttpForwardProxy implements ForwardProxy {
     socket.once('close', () => {
       this.#connections.delete(connection);
       this.#activity.active_connections--;
+      if (this.#connections.size === 0) for (const resolve of this.#onEmpty.splice(0)) resolve();
     });
     const { answerAtOnce } = this.#options;
     if (answerAtOnce) connection.lane = this.#lane(connection, answerAtOnce, now);

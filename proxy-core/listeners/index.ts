@@ -1,11 +1,14 @@
 export { type ConnectOptions, createConnectHandler } from './connect.ts';
 export {
+  ACCEPTING,
+  BACKLOG,
   type ConnectHandler,
   createForwardProxy,
   type ForwardProxy,
   type ForwardProxyOptions,
   MAX_HEADER_SIZE,
 } from './forward-proxy.ts';
+export type { Inlet, Listening } from './inlet.ts';
 export { type RelayOptions, relay } from './relay.ts';
 export { asCisternError, respondError } from './respond-error.ts';
 export type {

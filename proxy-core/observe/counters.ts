@@ -1,3 +1,17 @@
+/** What is now, and no count of what has been. */
+export const LEVELS = ['active_requests', 'active_connections'] as const;
+export type Level = (typeof LEVELS)[number];
+
+type Numbers<T> = { [K in keyof T]: T[K] extends number ? K : never }[keyof T];
+/** The names of all counters that are a number. */
+export type CounterName = Numbers<Counters>;
+
+/** The counters as plain data; `bypass_reasons` counts bypassed requests by reason, `upload_reasons` uploads not kept. */
+export type CounterValues = { readonly [K in CounterName]: number } & {
+  readonly bypass_reasons: Readonly<Record<string, number>>;
+  readonly upload_reasons: Readonly<Record<string, number>>;
+};
+
 /**
  * Plain integers, bumped on the hot path; everything that shows numbers reads them (status, health, metrics, window).
  * All counts are since the process started. Bytes are body bytes.
@@ -29,14 +43,30 @@ export class Counters {
 
   bypass(reason: string): void {
     this.bypasses++;
-    count(this.bypass_reasons, reason);
+    count(this.bypass_reasons, reason, 1);
   }
 
   passUploadBy(reason: string): void {
-    count(this.upload_reasons, reason);
+    count(this.upload_reasons, reason, 1);
+  }
+
+  values(): CounterValues {
+    const { bypass_reasons, upload_reasons, ...numbers } = this as Counters;
+    return {
+      ...numbers,
+      bypass_reasons: Object.fromEntries(bypass_reasons),
+      upload_reasons: Object.fromEntries(upload_reasons),
+    };
+  }
+
+  /** Adds what another process has counted. */
+  add({ bypass_reasons, upload_reasons, ...numbers }: CounterValues): void {
+    for (const [name, value] of Object.entries(numbers)) this[name as CounterName] += value;
+    for (const [reason, value] of Object.entries(bypass_reasons)) count(this.bypass_reasons, reason, value);
+    for (const [reason, value] of Object.entries(upload_reasons)) count(this.upload_reasons, reason, value);
   }
 }
 
-function count(reasons: Map<string, number>, reason: string): void {
-  reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
+function count(reasons: Map<string, number>, reason: string, more: number): void {
+  reasons.set(reason, (reasons.get(reason) ?? 0) + more);
 }

@@ -3,6 +3,11 @@ import { appendTo, dayOf, lastDayToRemove, removeOldFiles, withinDeadline } from
 
 const MOST_WAITING = 4 * 1024 * 1024;
 const CLOSE_DEADLINE_MS = 2_000;
+/**
+ * Chars given to the file at once. It may be the file of other processes, too: less than 512 KiB is one `write`, which nobody
+ * else's comes into the middle of.
+ */
+const AT_ONCE = 128 * 1024;
 const FILE_NAME = /^cistern-(\d{4}-\d\d-\d\d)\.log$/;
 
 /**
@@ -39,8 +44,8 @@ export class DailyFile {
 
   async #drain(): Promise<void> {
     while (this.#waiting !== '') {
-      const text = this.#waiting;
-      this.#waiting = '';
+      const text = wholeLines(this.#waiting);
+      this.#waiting = this.#waiting.slice(text.length);
       try {
         await appendTo(join(this.#dir, `cistern-${dayOf(this.#now())}.log`), text);
         if (this.#dropped > 0) this.#tell(`${this.#dropped} lines are missing from the application log.`);
@@ -66,4 +71,11 @@ export class DailyFile {
       this.#tell(`Old application logs can't be removed: ${(error as Error).message}.`);
     }
   }
+}
+
+/** As many of the first lines as go into one write; at least one. */
+function wholeLines(text: string): string {
+  if (text.length <= AT_ONCE) return text;
+  const end = text.lastIndexOf('\n', AT_ONCE - 1);
+  return text.slice(0, (end < 0 ? text.indexOf('\n', AT_ONCE) : end) + 1);
 }

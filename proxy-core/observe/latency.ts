@@ -12,6 +12,11 @@ export interface LatencySummary {
   readonly p99: number | null;
 }
 
+/** By outcome, how many requests there were in each bucket, and the sum of their times in ms: plain data, to be added up. */
+export type LatencyCounts = Readonly<
+  Record<Outcome, { readonly buckets: readonly number[]; readonly sum: number }>
+>;
+
 /** Upper bounds are 1/16 ms × 2^(n/4): four buckets to a doubling, up to 131 s, and one for what is slower. */
 const FIRST_BOUND = 1 / 16;
 const PER_DOUBLING = 4;
@@ -26,10 +31,18 @@ export class Latency {
     this.#histograms.get(outcome)!.record(milliseconds);
   }
 
+  counts(): LatencyCounts {
+    return byOutcome(outcome => this.#histograms.get(outcome)!.counts());
+  }
+
+  /** Adds what another process has timed. */
+  add(counts: LatencyCounts): void {
+    for (const outcome of OUTCOMES) this.#histograms.get(outcome)!.add(counts[outcome]);
+  }
+
   /** Summaries by outcome, for status and dashboard. */
   read(): Readonly<Record<Outcome, LatencySummary>> {
-    const entries = OUTCOMES.map(outcome => [outcome, this.#histograms.get(outcome)!.summary()] as const);
-    return Object.fromEntries(entries) as Record<Outcome, LatencySummary>;
+    return byOutcome(outcome => this.#histograms.get(outcome)!.summary());
   }
 
   /** How many requests took at most each bound (ms), for exposition. The count of all is in {@link read}. */
@@ -48,6 +61,18 @@ class Histogram {
     this.#counts[bucketOf(milliseconds)]!++;
     this.#count++;
     this.#sum += milliseconds;
+  }
+
+  counts(): LatencyCounts[Outcome] {
+    return { buckets: [...this.#counts], sum: this.#sum };
+  }
+
+  add({ buckets, sum }: LatencyCounts[Outcome]): void {
+    for (const [bucket, count] of buckets.entries()) {
+      this.#counts[bucket]! += count;
+      this.#count += count;
+    }
+    this.#sum += sum;
   }
 
   summary(): LatencySummary {
@@ -82,6 +107,10 @@ class Histogram {
     }
     return boundOf(BUCKETS - 2);
   }
+}
+
+function byOutcome<T>(of: (outcome: Outcome) => T): Record<Outcome, T> {
+  return Object.fromEntries(OUTCOMES.map(outcome => [outcome, of(outcome)])) as Record<Outcome, T>;
 }
 
 function bucketOf(milliseconds: number): number {

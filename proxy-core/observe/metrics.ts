@@ -1,4 +1,4 @@
-import type { Counters } from './counters.ts';
+import type { CounterName, Counters, Level } from './counters.ts';
 import { type Latency, OUTCOMES } from './latency.ts';
 
 /** A value read at the time of a scrape, such as the bytes held in memory. Names get the prefix `cistern_`. */
@@ -7,6 +7,19 @@ export interface Gauge {
   readonly help: string;
   readonly value: number;
   readonly labels?: Readonly<Record<string, string>>;
+  /** Of the cache folder, which several processes may use: their values are not to be added up. */
+  readonly shared?: boolean;
+}
+
+/** What a process has used of the machine. */
+export interface ProcessUsage {
+  readonly resident_bytes: number;
+  readonly cpu_seconds: number;
+}
+
+export function processUsage(): ProcessUsage {
+  const { user, system } = process.cpuUsage();
+  return { resident_bytes: process.memoryUsage.rss(), cpu_seconds: (user + system) / 1e6 };
 }
 
 export interface MetricsSources {
@@ -16,22 +29,31 @@ export interface MetricsSources {
   readonly counters: Counters;
   readonly latency: Latency;
   readonly gauges: readonly Gauge[];
+  /** Of all processes that serve together; by default of this one. */
+  readonly usage?: ProcessUsage;
 }
 
 export const METRICS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 /** The Prometheus text exposition format, version 0.0.4. */
-export function renderMetrics({ version, startedAt, counters, latency, gauges }: MetricsSources): string {
+export function renderMetrics({
+  version,
+  startedAt,
+  counters,
+  latency,
+  gauges,
+  usage = processUsage(),
+}: MetricsSources): string {
   const families: string[] = [
     family('cistern_build_info', 'gauge', 'Which Cistern this is.', [['', { version, node: process.version }, 1]]),
     family('cistern_start_time_seconds', 'gauge', 'When the process started, Unix time.', [['', {}, startedAt / 1000]]),
-    family('cistern_resident_memory_bytes', 'gauge', 'Memory of the process.', [['', {}, process.memoryUsage.rss()]]),
-    family('cistern_cpu_seconds_total', 'counter', 'CPU time of the process.', [['', {}, cpuSeconds()]]),
+    family('cistern_resident_memory_bytes', 'gauge', 'Memory of the process.', [['', {}, usage.resident_bytes]]),
+    family('cistern_cpu_seconds_total', 'counter', 'CPU time of the process.', [['', {}, usage.cpu_seconds]]),
   ];
   for (const [name, help] of entries(TOTALS)) {
     families.push(family(`cistern_${name}_total`, 'counter', help, [['', {}, counters[name]]]));
   }
-  for (const [name, help] of entries(LEVELS)) {
+  for (const [name, help] of entries(LEVEL_HELP)) {
     families.push(family(`cistern_${name}`, 'gauge', help, [['', {}, counters[name]]]));
   }
   const byReason = (reasons: ReadonlyMap<string, number>) =>
@@ -47,11 +69,8 @@ export function renderMetrics({ version, startedAt, counters, latency, gauges }:
   return families.join('');
 }
 
-type Numbers<T> = { [K in keyof T]: T[K] extends number ? K : never }[keyof T];
-type Level = 'active_requests' | 'active_connections';
-
 /** A counter added to {@link Counters} has to be described here, or this does not compile. */
-const TOTALS: Record<Exclude<Numbers<Counters>, Level | 'bypasses'>, string> = {
+const TOTALS: Record<Exclude<CounterName, Level | 'bypasses'>, string> = {
   requests: 'Requests from clients.',
   hits: 'Reads answered from the cache without asking S3.',
   revalidated: 'Reads answered from the cache after S3 confirmed the version.',
@@ -71,7 +90,7 @@ const TOTALS: Record<Exclude<Numbers<Counters>, Level | 'bypasses'>, string> = {
   access_log_dropped: 'Access log lines lost because they could not be written.',
 };
 
-const LEVELS: Record<Level, string> = {
+const LEVEL_HELP: Record<Level, string> = {
   active_requests: 'Requests being answered now.',
   active_connections: 'Client connections open now.',
 };
@@ -132,11 +151,6 @@ function escapeLabel(value: string): string {
 
 function escapeHelp(text: string): string {
   return text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n');
-}
-
-function cpuSeconds(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1e6;
 }
 
 function entries<K extends string>(table: Record<K, string>): [K, string][] {

@@ -38,17 +38,27 @@ export class ListenError extends Error {
 }
 
 /** Answers 200 while `check` says ok, else 503, with its findings as JSON. Rejects with {@link ListenError}. */
-export function startHealthServer(options: SideServerOptions, check: () => Health): Promise<SideServer> {
-  return start('health.port', options, () => {
-    const { ok, reasons, ...more } = check();
+export function startHealthServer(
+  options: SideServerOptions,
+  check: () => Health | Promise<Health>,
+): Promise<SideServer> {
+  return start('health.port', options, async () => {
+    const { ok, reasons, ...more } = await check();
     const body = JSON.stringify({ status: ok ? 'ok' : 'unavailable', reasons, ...more });
     return { status: ok ? 200 : 503, type: 'application/json', body: `${body}\n` };
   });
 }
 
 /** Answers with what `render` gives, in the Prometheus text format. Rejects with {@link ListenError}. */
-export function startMetricsServer(options: SideServerOptions, render: () => string): Promise<SideServer> {
-  return start('metrics.port', options, () => ({ status: 200, type: METRICS_CONTENT_TYPE, body: render() }));
+export function startMetricsServer(
+  options: SideServerOptions,
+  render: () => string | Promise<string>,
+): Promise<SideServer> {
+  return start('metrics.port', options, async () => ({
+    status: 200,
+    type: METRICS_CONTENT_TYPE,
+    body: await render(),
+  }));
 }
 
 interface Answer {
@@ -58,10 +68,16 @@ interface Answer {
   readonly allow?: string;
 }
 
-async function start(setting: string, options: SideServerOptions, answer: () => Answer): Promise<SideServer> {
+async function start(
+  setting: string,
+  options: SideServerOptions,
+  answer: () => Promise<Answer>,
+): Promise<SideServer> {
   const server = createServer({ requestTimeout: 10_000, headersTimeout: 10_000, keepAliveTimeout: 15_000 });
   server.maxConnections = 100;
-  server.on('request', (request, response) => send(request, response, decide(request, options.endpoint, answer)));
+  server.on('request', (request, response) => {
+    void decide(request, options.endpoint, answer).then(decided => send(request, response, decided));
+  });
   await new Promise<void>((resolve, reject) => {
     server.once('error', error => reject(new ListenError(setting, options, error)));
     server.listen(options.port, options.bind_address, resolve);
@@ -78,14 +94,19 @@ async function start(setting: string, options: SideServerOptions, answer: () => 
   };
 }
 
-function decide(request: IncomingMessage, endpoint: string, answer: () => Answer): Answer {
+/** Never rejects. */
+async function decide(
+  request: IncomingMessage,
+  endpoint: string,
+  answer: () => Promise<Answer>,
+): Promise<Answer> {
   const path = (request.url ?? '').split('?', 1)[0];
   if (path !== endpoint) return sentence(404, `There is only ${endpoint} here.`);
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     return { ...sentence(405, 'Only GET and HEAD are answered here.'), allow: 'GET, HEAD' };
   }
   try {
-    return answer();
+    return await answer();
   } catch (error) {
     return sentence(500, error instanceof Error ? error.message : String(error));
   }

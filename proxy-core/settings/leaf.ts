@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { availableParallelism } from 'node:os';
 import { type TSchema, type TUnsafe, Type } from '@sinclair/typebox';
 import { DURATION_PATTERN, formatDuration, formatSize, parseDuration, parseSize, SIZE_PATTERN } from './units.ts';
 
@@ -91,6 +92,25 @@ export function integer(standard: number, minimum: number, maximum: number, desc
         const number = text && typeof raw === 'string' && /^\s*\d+\s*$/.test(raw) ? Number(raw) : raw;
         return typeof number === 'number' && Number.isInteger(number) ? between(number, minimum, maximum) : undefined;
       },
+    },
+    description,
+  );
+}
+
+/** How many of something there are, of which one for each core is a good number; at most `maximum`. */
+export function countOrCores(standard: number, maximum: number, description: string): TUnsafe<number> {
+  const number = integer(standard, 1, maximum, description);
+  const leaf = leafOf(number)!;
+  return make<number>(
+    { anyOf: [{ type: 'integer', minimum: 1, maximum }, { const: 'auto' }] },
+    {
+      ...leaf,
+      allowed: `${leaf.allowed}, or auto for one for each core`,
+      brief: `${leaf.brief}, or auto`,
+      read: (raw, text) =>
+        typeof raw === 'string' && raw.trim() === 'auto'
+          ? Math.min(maximum, availableParallelism())
+          : leaf.read(raw, text),
     },
     description,
   );

@@ -1,5 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox';
-import { address, choice, duration, endpoint, flag, integer, path, percent, size } from './leaf.ts';
+import { address, choice, countOrCores, duration, endpoint, flag, integer, path, percent, size } from './leaf.ts';
 import { addresses, endpointOverrides, freeSpace, proxyUrl, upstreamOverrides } from './structures.ts';
 
 /**
@@ -13,6 +13,11 @@ const server = Type.Object(
       'Address the forward proxy listens on. On one that is not loopback only S3 hosts and hosts named by overrides are reached.',
     ),
     proxy_port: integer(3128, 0, 65_535, 'Port of the forward proxy. 0 takes any free port.'),
+    workers: countOrCores(
+      1,
+      64,
+      'Processes that serve behind the one port, for a server with several cores; `auto`: one for each core. Clients, status and metrics see one proxy. What is said of memory (`max_ram_cache_size`, `memory_budget`, `metadata_cache.max_entries`), connections and requests is for all together and split evenly among them. The desktop app runs one.',
+    ),
     max_concurrent_requests: integer(
       1_000,
       1,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { CoreState } from '../../main/desktop/ipc.ts';
-import { restartDelay } from '../../main/desktop/restart-delay.ts';
+import { restartDelay } from '../../main/restart-delay.ts';
 import { statusInWords } from '../../main/desktop/words.ts';
 import { Counters } from '../../proxy-core/observe/index.ts';
 import { snapshotOf } from '../admin/fixtures.ts';

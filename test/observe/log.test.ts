@@ -52,6 +52,16 @@ describe('the application log', () => {
     expect(statSync(join(dir, 'cistern-2026-11-22.log')).mode & 0o077).toBe(0);
   });
 
+  it('keeps lines whole in a file that two processes write to at once', async () => {
+    const pieces = Array.from({ length: 3000 }, (_, i) => `${i} ${'x'.repeat(1000)}`);
+    const logs = ['one', 'two'].map(name => createLog(options({ dir })).child(name));
+    for (const message of pieces) for (const log of logs) log.info(message);
+    await Promise.all(logs.map(log => log.close()));
+    const lines = file('2026-11-22');
+    for (const name of ['one', 'two'])
+      expect(lines.filter(line => line.name === name).map(({ message }) => message)).toEqual(pieces);
+  });
+
   it.each(LOG_LEVELS)('shows at level %s that level and what is more severe', level => {
     const log = createLog(options({ level }));
     for (const each of LOG_LEVELS) log[each](`message ${each}`);

@@ -1,5 +1,5 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
@@ -109,6 +109,25 @@ describe('files of the reference', () => {
     ['cache: { ram_cache_shard_count: 8 }', /cache\.ram_cache_shard_count: has no effect: the memory tier is one/],
   ])('%s is warned about', async (text, warning) => {
     expect((await loadText(text)).warned).toEqual([expect.stringMatching(warning)]);
+  });
+});
+
+describe('the number of workers', () => {
+  test.each([
+    ['3', 3],
+    ['auto', Math.min(64, availableParallelism())],
+  ])('may be %s, in a file as in a flag', async (said, workers) => {
+    expect((await loadText(`server: { workers: ${said} }`)).settings.server.workers).toBe(workers);
+    const flags = [{ name: '--set', path: 'server.workers', raw: said }];
+    expect((await load({ flags })).settings.server.workers).toBe(workers);
+  });
+
+  test.each(['0', '65', '1.5', 'many'])('may not be %s', async said => {
+    expect(await problemsOf(loadText(`server: { workers: ${said} }`))).toEqual([
+      expect.stringMatching(
+        /server\.workers: .* is not allowed; allowed: a whole number from 1 to 64, or auto for one for each core$/,
+      ),
+    ]);
   });
 });
 

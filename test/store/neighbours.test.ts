@@ -94,6 +94,30 @@ describe('a neighbour', () => {
     await eventually(() => lost === 1);
   });
 
+  it('that is met stays so while it lives, though a look at the instances may have missed it', async () => {
+    const heard: string[] = [];
+    const [teller, listener] = [await neighbour(), await neighbour(keys => heard.push(...keys))];
+    teller.meet([listener.address!]);
+    teller.meet([]);
+    await teller.tell(['k']);
+    expect(heard).toEqual(['k']);
+  });
+
+  it('that starts waits until those it met have met it, or are gone', async () => {
+    const heard: string[] = [];
+    let known = false;
+    const second = await neighbour(keys => heard.push(...keys));
+    const first: Neighbours = await neighbour(undefined, () => {
+      expect(known).toBe(false);
+      setTimeout(() => first.meet([second.address!]), 20);
+    });
+    second.meet([first.address!, join(tmpdir(), 'cistern-nobody.sock')]);
+    await second.known();
+    known = true;
+    await first.tell(['k']);
+    expect(heard).toEqual(['k']);
+  });
+
   it('is not led astray by what is no message', async () => {
     const heard: string[] = [];
     const listener = await neighbour(keys => heard.push(...keys));

@@ -8,7 +8,7 @@ import type { Extents } from '../extents.ts';
 import { listBuckets, listObjects } from './list.ts';
 import { Pace } from './pace.ts';
 import { listPins, type PinChangeOptions, pin, unpin } from './pin-changes.ts';
-import { purge } from './purge.ts';
+import { isIn, purge } from './purge.ts';
 import type { ListEvent, PinEvent, PinList, PurgeEvent, Target, VerifyEvent } from './types.ts';
 import { verify } from './verify.ts';
 import { Walk } from './walk.ts';
@@ -46,6 +46,11 @@ export class Care {
   /** Removes what is cached of a target; `dryRun`: only counts it. */
   purge(signal: AbortSignal, target: Target, dryRun: boolean): AsyncIterable<PurgeEvent> {
     return inWordsOf(purge(this.#options, new Pace(signal), target, dryRun));
+  }
+
+  /** What is in memory of a target is of the past: another process has removed it. */
+  forget(target: Target): void {
+    this.#options.catalog.forgetThose(isIn(target));
   }
 
   /** Checks everything that is there, one at a time; goes on where an earlier one was stopped, unless `fromStart`. */

@@ -1,4 +1,5 @@
 import { basename, dirname } from 'node:path';
+import type { ObjectAddress } from '../../request/index.ts';
 import type { Catalog } from '../catalog.ts';
 import type { Disk } from '../disk/disk.ts';
 import { isYoungEpoch, namesIn } from '../disk/eviction.ts';
@@ -69,11 +70,14 @@ export async function* purge(
   await tell();
   // What was learnt of them and could not be written, too.
   if (!dryRun)
-    catalog.forgetThose(
-      ({ address: { origin, bucket, key } }) =>
-        bucket === target.bucket && (target.origin ?? origin) === origin && key.startsWith(target.prefix),
-    );
+    catalog.forgetThose(isIn(target));
   yield { type: 'end', objects, disk_bytes: remover.bytes, dry_run: dryRun, ...remover.left };
+}
+
+/** Tells entries of the catalog that are of the target. */
+export function isIn(target: Target): (entry: { readonly address: ObjectAddress }) => boolean {
+  return ({ address: { origin, bucket, key } }) =>
+    bucket === target.bucket && (target.origin ?? origin) === origin && key.startsWith(target.prefix);
 }
 
 /** What names no key, because it is damaged or has no head, belongs to the bucket as a whole. */

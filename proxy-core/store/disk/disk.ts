@@ -126,6 +126,7 @@ export class Disk {
       throw error;
     }
     await Promise.race([this.#instance.start(), new Promise(resolve => setTimeout(resolve, BEAT_PATIENCE).unref())]);
+    await this.neighbours.known();
     this.capacity.start();
     this.pins.start();
     this.#clock = setInterval(() => {

@@ -14,6 +14,8 @@ export interface NeighboursOptions {
 
 /** How long a writer's client may wait for a neighbour to have heard, ms. */
 const PATIENCE = 200;
+/** How long a start may wait until neighbours know of it, ms. */
+const MEETING = 500;
 /** A message: 1,000 keys of 1,024 bytes, each byte up to six chars of JSON, with room to spare. */
 const LONGEST = 16 << 20;
 const HEARD = 'heard';
@@ -36,6 +38,7 @@ export class Neighbours {
   #server: Server | undefined;
   #folder: string | undefined;
   #address: string | undefined;
+  #onCall: (() => void) | undefined;
 
   constructor(options: NeighboursOptions) {
     this.#options = options;
@@ -64,16 +67,32 @@ export class Neighbours {
     }
   }
 
-  /** Those that have shown a heartbeat lately. */
+  /**
+   * Those that have shown a heartbeat lately. One that is missing is not gone for it: its file may have been read while it was being
+   * written. That a connection ends tells so.
+   */
   meet(addresses: readonly string[]): void {
-    for (const [address, peer] of this.#peers) {
-      if (peer.open && addresses.includes(address)) continue;
-      peer.close();
-      this.#peers.delete(address);
-    }
+    for (const [address, peer] of this.#peers) if (!peer.open) this.#peers.delete(address);
     for (const address of addresses)
       if (!this.#peers.has(address) && this.#address !== undefined)
-        this.#peers.set(address, new Peer(address, this.#options.onLost));
+        this.#peers.set(address, new Peer(address, { onLost: this.#options.onLost, onClose: () => this.#onCall?.() }));
+  }
+
+  /**
+   * Resolves when each neighbour that was met has met this process, too, and so tells it of its writes; or when patience is at its
+   * end. Until then this process may be a second behind them.
+   */
+  async known(): Promise<void> {
+    let late: NodeJS.Timeout | undefined;
+    await new Promise<void>(resolve => {
+      late = setTimeout(resolve, MEETING);
+      this.#onCall = () => {
+        if (this.#callers.size >= [...this.#peers.values()].filter(({ open }) => open).length) resolve();
+      };
+      this.#onCall();
+    });
+    clearTimeout(late);
+    this.#onCall = undefined;
   }
 
   /** Resolves when all have heard, or patience is at its end. */
@@ -95,6 +114,7 @@ export class Neighbours {
   #serve(socket: Socket): void {
     this.#callers.add(socket);
     this.#options.onMet();
+    this.#onCall?.();
     let rest = '';
     socket
       .setEncoding('latin1')
@@ -131,7 +151,7 @@ class Peer {
   /** It said that it ends, or this process has ended it. */
   #parted = false;
 
-  constructor(address: string, onLost: () => void) {
+  constructor(address: string, { onLost, onClose }: { readonly onLost: () => void; readonly onClose: () => void }) {
     this.#socket = connect({ path: address })
       .setEncoding('latin1')
       .on('connect', () => {
@@ -149,6 +169,7 @@ class Peer {
       .on('close', () => {
         for (const heard of this.#waiting.splice(0)) heard();
         if (this.#connected && !this.#parted) onLost();
+        onClose();
       })
       .unref();
   }

@@ -1,0 +1,272 @@
+import { readFile } from 'node:fs/promises';
+import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { ask, findProxies, type StatusSnapshot } from '../../proxy-core/admin/index.ts';
+import { generatedBody } from '../origin/index.ts';
+import { bytesOf, Client, collect, eventually, filesUnder, MIB } from '../read/helpers.ts';
+import { freePort, type Running } from './running.ts';
+import { type Home, newHome } from './served.ts';
+
+// `cistern serve` with several workers: each test starts a primary and its workers, and takes some seconds for it.
+vi.setConfig({ testTimeout: 90_000 });
+const PATIENCE = 30_000;
+
+interface Server extends Home {
+  readonly running: Running;
+  readonly port: number;
+  /** Clients with one connection each, as long as they wait for each answer. */
+  clients(count: number): Client[];
+  status(): Promise<StatusSnapshot>;
+  /** Processes of the workers, of those that serve. */
+  workers(): Promise<number[]>;
+}
+
+/** The ttl is long: what another worker has written is only seen because it is told. */
+async function startServer(workers: number, ...flags: string[]): Promise<Server> {
+  const home = await newHome('get_ttl: 1h, head_ttl: 1h, authorization: shared');
+  const { running, port } = await home.serve('--set', `server.workers=${workers}`, ...flags);
+  const status = async () => {
+    const { proxies } = await findProxies([join(home.home, '.local/state/cistern/run')]);
+    return ask<StatusSnapshot>(proxies[0]!.address, 'GET', '/v1/status');
+  };
+  return {
+    ...home,
+    running,
+    port,
+    status,
+    workers: async () => (await status()).workers!.flatMap(({ pid }) => pid ?? []),
+    clients: count =>
+      Array.from({ length: count }, () => {
+        const client = new Client(home.origin, port);
+        onTestFinished(() => client.close());
+        return client;
+      }),
+  };
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const connectionsOf = ({ workers }: StatusSnapshot) => workers!.map(({ active_connections }) => active_connections);
+
+describe('several workers behind one port', () => {
+  test('get the same number of connections, and show their figures as one proxy', async () => {
+    const [metrics, health] = [await freePort(), await freePort()];
+    const server = await startServer(
+      3,
+      ...['metrics.enabled=true', `metrics.port=${metrics}`, 'health.enabled=true', `health.port=${health}`].flatMap(
+        flag => ['--set', flag],
+      ),
+    );
+    server.origin.put('data', 'k', generatedBody(1000, 1));
+    await server.clients(1)[0]!.send();
+    // At once: the burst of a client's pool.
+    const clients = server.clients(11);
+    await Promise.all(clients.map(client => client.send()));
+    await eventually(async () => connectionsOf(await server.status()).every(count => count === 4), PATIENCE);
+    for (const client of clients) expect((await client.send()).body.length).toBe(1000);
+
+    const { pid, workers, counters, cache, problems, addresses } = await server.status();
+    expect(pid).toBe(server.running.process.pid);
+    expect(new Set(workers!.map(worker => worker.pid)).size).toBe(3);
+    expect(addresses.proxy).toBe(`127.0.0.1:${server.port}`);
+    expect(counters).toMatchObject({ requests: 23, active_connections: 12, errors: 0 });
+    expect(counters.hits + counters.misses + counters.revalidated).toBe(23);
+    expect(counters.hits).toBeGreaterThanOrEqual(20);
+    expect(cache).toMatchObject({ dir: server.cacheDir, ram_limit: 512 * MIB });
+    expect(problems).toEqual([]);
+    const shown = await (await fetch(`http://127.0.0.1:${metrics}/metrics`)).text();
+    expect(shown).toMatch(/^cistern_requests_total 23$/m);
+    expect(shown).toMatch(/^cistern_first_byte_seconds_count\{outcome="hit"\} 2\d$/m);
+    const { status, reasons } = (await (await fetch(`http://127.0.0.1:${health}/health`)).json()) as {
+      status: string;
+      reasons: string[];
+    };
+    expect({ status, reasons }).toEqual({ status: 'ok', reasons: [] });
+    const words = await server.run('status', '-c', 'c.yaml');
+    expect(words.out).toMatch(/^ {2}workers +process \d+ \(4 connections\), process \d+ \(4 conn.*, process/m);
+  });
+
+  test('are neighbours: what is written through one is what all read, before the writer hears of it', async () => {
+    const server = await startServer(2);
+    const clients = server.clients(6);
+    server.origin.put('data', 'k', 'before');
+    for (const client of clients) await client.send();
+    await eventually(async () => connectionsOf(await server.status()).every(count => count === 3), PATIENCE);
+    for (let i = 0; i < 12; i++) {
+      const body = Buffer.from(`write ${i}`);
+      const writer = clients[i % clients.length]!;
+      expect((await writer.send({ method: 'PUT', body })).status).toBe(200);
+      const seen = await Promise.all(clients.map(client => client.send()));
+      expect(seen.map(answer => answer.body.toString())).toEqual(clients.map(() => `write ${i}`));
+    }
+    expect((await clients[0]!.send({ method: 'DELETE' })).status).toBe(204);
+    for (const client of clients) expect((await client.send()).status).toBe(404);
+  });
+
+  test('forget together what is purged, and list together what is cached', async () => {
+    const server = await startServer(2);
+    const clients = server.clients(4);
+    server.origin.put('data', 'a/k', 'old');
+    server.origin.put('data', 'b', 'other');
+    for (const client of clients)
+      for (const key of ['a/k', 'b']) expect((await client.send({ key })).status).toBe(200);
+    server.origin.put('data', 'a/k', 'new');
+    for (const client of clients) expect((await client.send({ key: 'a/k' })).body.toString()).toBe('old');
+    await eventually(async () => /^2 objects/.test((await server.run('ls', 's3://data', '-c', 'c.yaml')).err), PATIENCE);
+    expect(await server.run('purge', 's3://data/a/', '-c', 'c.yaml')).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^Removed 1 object, /),
+    });
+    for (const client of clients) expect((await client.send({ key: 'a/k' })).body.toString()).toBe('new');
+    expect((await clients[0]!.send({ key: 'b' })).header('x-cache')).toBe('HIT');
+    expect(await server.run('unpin', 's3://data/a/', '-c', 'c.yaml')).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/There is no such pin/),
+    });
+  });
+});
+
+describe('a worker that is killed (kill -9)', () => {
+  test('takes only its own connections with it; another takes its place, and no counter goes back', async () => {
+    const server = await startServer(2);
+    const body = generatedBody(24 * MIB, 3);
+    server.origin.put('data', 'big', body);
+    server.origin.put('data', 'k', 'hello');
+    const clients = server.clients(4);
+    for (const client of clients) await client.send();
+    await eventually(async () => connectionsOf(await server.status()).every(count => count === 2), PATIENCE);
+    const before = await server.status();
+
+    server.origin.faults.on({ key: 'big' }, { throttle: 12 * MIB });
+    const answers = await Promise.all(clients.map(client => client.begin({ key: 'big' })));
+    await Promise.all(answers.map(answer => bytesOf(answer, MIB)));
+    const [victim, other] = before.workers!.map(({ pid }) => pid!);
+    process.kill(victim!, 'SIGKILL');
+    const ends = await Promise.all(answers.map(collect));
+    expect(ends.map(({ complete }) => complete).sort()).toEqual([false, false, true, true]);
+
+    server.origin.faults.clear();
+    let last = before.counters.requests;
+    await eventually(async () => {
+      const { workers, counters } = await server.status();
+      expect(counters.requests).toBeGreaterThanOrEqual(last);
+      last = counters.requests;
+      const pids = workers!.map(({ pid }) => pid);
+      return pids[0] !== undefined && pids[0] !== victim && pids[1] === other;
+    }, PATIENCE);
+    expect(last).toBeGreaterThanOrEqual(before.counters.requests + 2);
+    expect(server.running.err).toMatch(/ WARN +worker 1 \(process \d+\) ended unexpectedly \(SIGKILL\) and is started/);
+    // The new one gets what it is short of.
+    const more = server.clients(2);
+    for (const client of [...clients, ...more]) expect((await client.send()).body.toString()).toBe('hello');
+    await eventually(async () => Math.abs(connectionsOf(await server.status()).reduce((a, b) => a - b)) <= 1, PATIENCE);
+
+    // One that ends again and again is a problem.
+    process.kill((await server.workers())[0]!, 'SIGKILL');
+    await eventually(async () => /worker 1 .*2 times in a row/.test((await server.status()).problems.join()), PATIENCE);
+    await eventually(async () => (await server.workers()).length === 2, PATIENCE);
+  });
+
+  test('while it hangs gets no more connections, and one that is on the way to it is closed with it', async () => {
+    const server = await startServer(2);
+    server.origin.put('data', 'k', 'hello');
+    const [hanging] = await server.workers();
+    process.kill(hanging!, 'SIGSTOP');
+    onTestFinished(() => {
+      if (isAlive(hanging!)) process.kill(hanging!, 'SIGKILL');
+    });
+    const ends: Promise<void>[] = [];
+    const sockets = Array.from({ length: 6 }, () => {
+      const socket: Socket = connect(server.port, '127.0.0.1').on('error', () => {});
+      onTestFinished(() => void socket.destroy());
+      ends.push(new Promise(resolve => socket.once('close', () => resolve())));
+      socket.write(`GET /nothing HTTP/1.1\r\nHost: ${server.origin.address}\r\n\r\n`);
+      return socket;
+    });
+    const answered = new Set<Socket>();
+    for (const socket of sockets) socket.on('data', () => answered.add(socket));
+    await eventually(() => answered.size >= 5, PATIENCE);
+    process.kill(hanging!, 'SIGKILL');
+    const [waiting] = sockets.flatMap((socket, i) => (answered.has(socket) ? [] : ends[i]!));
+    await waiting;
+    expect(server.running.err).not.toMatch(/MaxListeners|Unhandled/i);
+  });
+});
+
+describe('the life of a server with workers', () => {
+  test('ends with all workers on SIGTERM, after running transfers', async () => {
+    const server = await startServer(2);
+    server.origin.put('data', 'big', generatedBody(16 * MIB, 4));
+    server.origin.faults.on({ key: 'big' }, { throttle: 16 * MIB });
+    const [client] = server.clients(1);
+    const workers = await server.workers();
+    const answer = await client!.begin({ key: 'big' });
+    server.running.process.kill('SIGTERM');
+    // As systemd does, and a terminal with Ctrl-C.
+    for (const pid of workers) process.kill(pid, 'SIGTERM');
+    expect((await collect(answer)).complete).toBe(true);
+    expect(await server.running.exit).toEqual({ code: 0, signal: null });
+    expect(workers.filter(isAlive)).toEqual([]);
+  });
+
+  test('a second signal ends all at once', async () => {
+    const server = await startServer(2);
+    server.origin.put('data', 'k', generatedBody(2 * MIB, 4));
+    server.origin.faults.on({ key: 'k' }, { stallAfter: MIB });
+    const workers = await server.workers();
+    const answer = await server.clients(1)[0]!.begin();
+    answer.on('error', () => {}).resume();
+    const again = setInterval(() => server.running.process.kill('SIGINT'), 100);
+    expect(await server.running.exit).toEqual({ code: 1, signal: null });
+    clearInterval(again);
+    await eventually(() => !workers.some(isAlive), PATIENCE);
+  });
+
+  test('the workers end when the primary is killed', async () => {
+    const server = await startServer(2);
+    const workers = await server.workers();
+    server.running.process.kill('SIGKILL');
+    // They hold its output open.
+    expect(await server.running.exit).toEqual({ code: null, signal: 'SIGKILL' });
+    await eventually(() => !workers.some(isAlive), PATIENCE);
+  });
+
+  test('a start that can not be says the same as with one process, and leaves none behind', async () => {
+    const home = await newHome();
+    const two = ['serve', '-c', 'c.yaml', '--set', 'server.workers=2'];
+    const busy = await home.run(...two, '--port', String(home.origin.port));
+    expect(busy).toMatchObject({ code: 1, out: '' });
+    expect(busy.err).toBe(
+      `cistern: 127.0.0.1:${home.origin.port} is in use by another program (or another Cistern). Stop it, or choose another port with --port or server.proxy_port.\n`,
+    );
+    const folder = ['--cache-dir', 'c.yaml'];
+    const [one, both] = [await home.run('serve', '-c', 'c.yaml', ...folder), await home.run(...two, ...folder)];
+    expect(one.code).toBe(1);
+    expect(both).toMatchObject({ code: 1, out: '' });
+    expect(both.err.trimEnd().split('\n').at(-1)).toBe(one.err.trimEnd().split('\n').at(-1));
+  });
+
+  test('the logs of all are whole: a file of lines for each worker, and one for the application', async () => {
+    const server = await startServer(2, '--set', 'logging.access_log_enabled=true', '--set', 'logging.access_log_dir=access');
+    server.origin.put('data', 'k', 'hello');
+    for (const client of server.clients(4)) await client.send();
+    server.running.process.kill('SIGTERM');
+    await server.running.exit;
+    const files = await filesUnder(join(server.home, 'access'));
+    expect(files.map(file => /-worker-\d$/.exec(file)?.[0]).sort()).toEqual(['-worker-1', '-worker-2']);
+    const lines = (await Promise.all(files.map(file => readFile(file, 'utf8')))).join('').trimEnd().split('\n');
+    expect(lines.filter(line => line.includes(' REST.GET.OBJECT k '))).toHaveLength(4);
+    expect(lines).toHaveLength(4);
+    const [log] = await filesUnder(join(server.home, 'logs'));
+    const names = (await readFile(log!, 'utf8')).trimEnd().split('\n').map(line => JSON.parse(line).name);
+    expect(new Set(names)).toEqual(new Set([undefined, 'worker-1', 'worker-2']));
+  });
+});
