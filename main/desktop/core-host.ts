@@ -1,9 +1,9 @@
 import { EventEmitter } from 'node:events';
 import { type UtilityProcess, utilityProcess } from 'electron';
 import type { StatusSnapshot } from '../../proxy-core/admin/index.ts';
+import { restartDelay, WELL_AFTER_MS } from '../restart-delay.ts';
 import type { FromCore, StartOptions, ToCore } from './core-messages.ts';
 import type { CoreState, CoreStatus } from './ipc.ts';
-import { restartDelay, WELL_AFTER_MS } from '../restart-delay.ts';
 
 export interface CoreHostOptions {
   /** The built core-process. */

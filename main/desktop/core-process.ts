@@ -36,7 +36,9 @@ async function startOnce({ settingsFile, rendererDir }: StartOptions): Promise<C
     movePorts: true,
     notices: [
       ...warnings.map(problemLine),
-      ...(settings.server.workers > 1 ? ['server.workers: the desktop app runs one process; `cistern serve` runs more'] : []),
+      ...(settings.server.workers > 1
+        ? ['server.workers: the desktop app runs one process; `cistern serve` runs more']
+        : []),
     ],
     controlFolders: controlFolders(thisPerson()),
   });

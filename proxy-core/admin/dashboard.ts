@@ -26,10 +26,7 @@ export interface StatusSource {
  * Serves the web UI and `GET /api/status` read-only. Rejects with the system's error (`EADDRINUSE`, …) when it can't
  * listen, and with `ENOENT` when the web UI is not built.
  */
-export async function startDashboard(
-  options: DashboardOptions,
-  source: StatusSource,
-): Promise<Dashboard> {
+export async function startDashboard(options: DashboardOptions, source: StatusSource): Promise<Dashboard> {
   const files = await loadRendererFiles(options.rendererDir);
   const server = createServer({ requestTimeout: 10_000, headersTimeout: 10_000, keepAliveTimeout: 15_000 });
   server.maxConnections = 50;

@@ -73,9 +73,7 @@ async function* forward(
 /** One that ends meanwhile has forgotten. */
 async function forget(query: URLSearchParams, addresses: readonly string[]): Promise<void> {
   const target = `/v1/forget?${query}`;
-  await Promise.allSettled(
-    addresses.map(address => ask(address, 'POST', target, AbortSignal.timeout(PATIENCE))),
-  );
+  await Promise.allSettled(addresses.map(address => ask(address, 'POST', target, AbortSignal.timeout(PATIENCE))));
 }
 
 function asItWasTold(error: Error): Error {

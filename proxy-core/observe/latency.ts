@@ -13,9 +13,7 @@ export interface LatencySummary {
 }
 
 /** By outcome, how many requests there were in each bucket, and the sum of their times in ms: plain data, to be added up. */
-export type LatencyCounts = Readonly<
-  Record<Outcome, { readonly buckets: readonly number[]; readonly sum: number }>
->;
+export type LatencyCounts = Readonly<Record<Outcome, { readonly buckets: readonly number[]; readonly sum: number }>>;
 
 /** Upper bounds are 1/16 ms × 2^(n/4): four buckets to a doubling, up to 131 s, and one for what is slower. */
 const FIRST_BOUND = 1 / 16;

@@ -68,11 +68,7 @@ interface Answer {
   readonly allow?: string;
 }
 
-async function start(
-  setting: string,
-  options: SideServerOptions,
-  answer: () => Promise<Answer>,
-): Promise<SideServer> {
+async function start(setting: string, options: SideServerOptions, answer: () => Promise<Answer>): Promise<SideServer> {
   const server = createServer({ requestTimeout: 10_000, headersTimeout: 10_000, keepAliveTimeout: 15_000 });
   server.maxConnections = 100;
   server.on('request', (request, response) => {
@@ -95,11 +91,7 @@ async function start(
 }
 
 /** Never rejects. */
-async function decide(
-  request: IncomingMessage,
-  endpoint: string,
-  answer: () => Promise<Answer>,
-): Promise<Answer> {
+async function decide(request: IncomingMessage, endpoint: string, answer: () => Promise<Answer>): Promise<Answer> {
   const path = (request.url ?? '').split('?', 1)[0];
   if (path !== endpoint) return sentence(404, `There is only ${endpoint} here.`);
   if (request.method !== 'GET' && request.method !== 'HEAD') {

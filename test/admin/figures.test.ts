@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { addTotals, type CacheFacts, type Figures, figuresTogether, NO_TOTALS, pastOf } from '../../proxy-core/admin/index.ts';
+import {
+  addTotals,
+  type CacheFacts,
+  type Figures,
+  figuresTogether,
+  NO_TOTALS,
+  pastOf,
+} from '../../proxy-core/admin/index.ts';
 import { Counters, Latency } from '../../proxy-core/observe/index.ts';
 
 /** What a process tells that has had one hit of so many bytes, and is answering another request. */

@@ -26,7 +26,7 @@ async function serve(routes: ControlRoutes): Promise<string> {
 }
 
 /** One that answers for a worker with these routes. */
-async function before(worker: ControlRoutes, others: readonly string[] = []): Promise<string> {
+async function serveBefore(worker: ControlRoutes, others: readonly string[] = []): Promise<string> {
   const address = await serve(worker);
   return serve(forwardedRoutes({ status, chosen: async () => address, others: async () => others }));
 }
@@ -45,7 +45,7 @@ describe('several processes', () => {
   });
 
   it('have one of them work on the folder: what was asked goes there whole, its lines come back as they are', async () => {
-    const address = await before({
+    const address = await serveBefore({
       'POST /v1/verify': async function* (query) {
         yield { type: 'progress', asked: query.get('from_start') };
         yield { type: 'end', name: 'ü' };
@@ -61,7 +61,7 @@ describe('several processes', () => {
 
   it.each(['at once', 'in the middle'])('pass on what it refuses %s, in its own words', async when => {
     const refusal = () => new CisternError('VerifyRunning', 'Since noon.');
-    const address = await before({
+    const address = await serveBefore({
       'POST /v1/verify': async function* () {
         if (when === 'in the middle') yield { type: 'progress' };
         throw refusal();
@@ -84,7 +84,7 @@ describe('several processes', () => {
       },
     });
     const gone = join(tmpdir(), 'cistern-nobody.sock');
-    const address = await before(
+    const address = await serveBefore(
       {
         'POST /v1/purge': async function* () {
           yield { type: 'progress' };
@@ -102,7 +102,7 @@ describe('several processes', () => {
 
   it('end what one of them does when whoever asked goes away', async () => {
     let ended = false;
-    const address = await before({
+    const address = await serveBefore({
       'GET /v1/objects': async function* (_, signal) {
         signal.addEventListener('abort', () => {
           ended = true;

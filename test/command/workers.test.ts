@@ -116,11 +116,13 @@ describe('several workers behind one port', () => {
     const clients = server.clients(4);
     server.origin.put('data', 'a/k', 'old');
     server.origin.put('data', 'b', 'other');
-    for (const client of clients)
-      for (const key of ['a/k', 'b']) expect((await client.send({ key })).status).toBe(200);
+    for (const client of clients) for (const key of ['a/k', 'b']) expect((await client.send({ key })).status).toBe(200);
     server.origin.put('data', 'a/k', 'new');
     for (const client of clients) expect((await client.send({ key: 'a/k' })).body.toString()).toBe('old');
-    await eventually(async () => /^2 objects/.test((await server.run('ls', 's3://data', '-c', 'c.yaml')).err), PATIENCE);
+    await eventually(
+      async () => /^2 objects/.test((await server.run('ls', 's3://data', '-c', 'c.yaml')).err),
+      PATIENCE,
+    );
     expect(await server.run('purge', 's3://data/a/', '-c', 'c.yaml')).toMatchObject({
       code: 0,
       out: expect.stringMatching(/^Removed 1 object, /),
@@ -255,7 +257,13 @@ describe('the life of a server with workers', () => {
   });
 
   test('the logs of all are whole: a file of lines for each worker, and one for the application', async () => {
-    const server = await startServer(2, '--set', 'logging.access_log_enabled=true', '--set', 'logging.access_log_dir=access');
+    const server = await startServer(
+      2,
+      '--set',
+      'logging.access_log_enabled=true',
+      '--set',
+      'logging.access_log_dir=access',
+    );
     server.origin.put('data', 'k', 'hello');
     for (const client of server.clients(4)) await client.send();
     server.running.process.kill('SIGTERM');
@@ -266,7 +274,10 @@ describe('the life of a server with workers', () => {
     expect(lines.filter(line => line.includes(' REST.GET.OBJECT k '))).toHaveLength(4);
     expect(lines).toHaveLength(4);
     const [log] = await filesUnder(join(server.home, 'logs'));
-    const names = (await readFile(log!, 'utf8')).trimEnd().split('\n').map(line => JSON.parse(line).name);
+    const names = (await readFile(log!, 'utf8'))
+      .trimEnd()
+      .split('\n')
+      .map(line => JSON.parse(line).name);
     expect(new Set(names)).toEqual(new Set([undefined, 'worker-1', 'worker-2']));
   });
 });

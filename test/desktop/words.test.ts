@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { CoreState } from '../../main/desktop/ipc.ts';
-import { restartDelay } from '../../main/restart-delay.ts';
 import { statusInWords } from '../../main/desktop/words.ts';
+import { restartDelay } from '../../main/restart-delay.ts';
 import { Counters } from '../../proxy-core/observe/index.ts';
 import { snapshotOf } from '../admin/fixtures.ts';
 

@@ -83,5 +83,5 @@ test('a stop waits for what runs there, ends what is idle, and cuts the rest aft
   expect(hanging.closed).toBe(false);
   await stopped;
   expect(proxy.activity.active_connections).toBe(0);
-  await hanging.until(({ closed }) => closed);
+  await hanging.untilEnd();
 });

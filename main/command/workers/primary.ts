@@ -192,7 +192,8 @@ class CareTaker {
 
   #choose(): Worker {
     if (!this.#worker?.isServing) this.#worker = this.#team.serving[0];
-    if (!this.#worker) throw new CisternError('InternalError', 'No worker serves at the moment; they are being started again.');
+    if (!this.#worker)
+      throw new CisternError('InternalError', 'No worker serves at the moment; they are being started again.');
     return this.#worker;
   }
 }

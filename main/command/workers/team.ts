@@ -1,5 +1,12 @@
 import { join } from 'node:path';
-import { addTotals, type Figures, NO_TOTALS, pastOf, type Totals, type WorkerFacts } from '../../../proxy-core/admin/index.ts';
+import {
+  addTotals,
+  type Figures,
+  NO_TOTALS,
+  pastOf,
+  type Totals,
+  type WorkerFacts,
+} from '../../../proxy-core/admin/index.ts';
 import type { Listening } from '../../../proxy-core/listeners/index.ts';
 import type { Log, Problems } from '../../../proxy-core/observe/index.ts';
 import type { Settings } from '../../../proxy-core/settings/index.ts';

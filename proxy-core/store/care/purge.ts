@@ -69,8 +69,7 @@ export async function* purge(
   for (const folder of folders) await remover.folder(walk.bucket(folder));
   await tell();
   // What was learnt of them and could not be written, too.
-  if (!dryRun)
-    catalog.forgetThose(isIn(target));
+  if (!dryRun) catalog.forgetThose(isIn(target));
   yield { type: 'end', objects, disk_bytes: remover.bytes, dry_run: dryRun, ...remover.left };
 }
 
