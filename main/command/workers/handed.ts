@@ -6,7 +6,8 @@ export class HandedConnections implements Inlet {
   readonly address: Listening;
   readonly #tell: (taken: number, open: number) => void;
   #take: ((socket: Socket) => void) | undefined;
-  #taken = 0;
+  /** How many have come in all. */
+  taken = 0;
   #open = 0;
   #telling: NodeJS.Immediate | undefined;
 
@@ -25,7 +26,7 @@ export class HandedConnections implements Inlet {
 
   /** @param socket undefined where the client has gone in the meantime */
   hand(socket: Socket | undefined): void {
-    this.#taken++;
+    this.taken++;
     if (socket && this.#take) {
       this.#open++;
       socket.once('close', () => {
@@ -41,7 +42,7 @@ export class HandedConnections implements Inlet {
   #tellSoon(): void {
     this.#telling ??= setImmediate(() => {
       this.#telling = undefined;
-      this.#tell(this.#taken, this.#open);
+      this.#tell(this.taken, this.#open);
     });
   }
 }

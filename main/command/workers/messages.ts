@@ -28,8 +28,8 @@ export type FromWorker =
   | { readonly type: 'serving' }
   | { readonly type: 'failed'; readonly error: PlainError }
   | { readonly type: 'connections'; readonly taken: number; readonly open: number }
-  /** The answer to the `tell` of this number. */
-  | { readonly type: 'figures'; readonly number: number; readonly figures: Figures };
+  /** The answer to the `tell` of this number; what was handed before it and is not among `taken` did not arrive. */
+  | { readonly type: 'figures'; readonly number: number; readonly taken: number; readonly figures: Figures };
 
 /** What of an error another process needs to say what a single one would say. */
 export interface PlainError {

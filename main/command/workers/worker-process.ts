@@ -26,7 +26,13 @@ process.on('message', (message: ToWorker, socket?: Socket) => {
       break;
     case 'tell':
       core?.then(
-        running => tell({ type: 'figures', number: message.number, figures: running.figures() }),
+        running =>
+          tell({
+            type: 'figures',
+            number: message.number,
+            taken: connections?.taken ?? 0,
+            figures: running.figures(),
+          }),
         () => {},
       );
       break;

@@ -26,10 +26,11 @@ export class Worker implements Taker {
   isServing = false;
   readonly #child: ChildProcess;
   readonly #events: WorkerEvents;
-  #taken = 0;
   #handed = 0;
+  /** Handed, but not taken yet. Node doesn't close it when the process ends that it was sent to. */
+  #onItsWay: Socket | undefined;
   #asked = 0;
-  #waiting: { readonly number: number; readonly answered: () => void }[] = [];
+  #waiting: { readonly number: number; readonly handed: number; readonly answered: () => void }[] = [];
 
   /** @param script its built entry point */
   constructor(script: string, options: WorkerOptions, events: WorkerEvents) {
@@ -45,6 +46,7 @@ export class Worker implements Taker {
       // `close` comes when its last message has come, too.
       this.#child.once('close', (code, signal) => {
         this.isServing = false;
+        this.#arrived();
         this.#answered(Number.POSITIVE_INFINITY);
         resolve(failure?.message ?? (signal === null ? `exit code ${code}` : `${signal}`));
       });
@@ -76,10 +78,9 @@ export class Worker implements Taker {
     this.#handed++;
     this.lastAt = performance.now();
     this.handedAt = this.lastAt;
-    // Once it is on its way, this process closes it where the worker ends before it has it.
-    this.#child.send({ type: 'connection' } satisfies ToWorker, socket, error => {
-      if (error) socket.destroy();
-    });
+    this.#onItsWay = socket;
+    // What fails here is a process whose end is about to be heard of.
+    this.#child.send({ type: 'connection' } satisfies ToWorker, socket, { keepOpen: true }, () => {});
   }
 
   /** Resolves when it has told its figures as they are now, or has ended; or else after `patience`, ms. */
@@ -92,7 +93,7 @@ export class Worker implements Taker {
         clearTimeout(late);
         resolve();
       };
-      this.#waiting.push({ number, answered });
+      this.#waiting.push({ number, handed: this.#handed, answered });
       this.#tell({ type: 'tell', number });
     });
   }
@@ -106,15 +107,28 @@ export class Worker implements Taker {
   }
 
   #hear(message: Extract<FromWorker, { type: 'connections' | 'figures' }>): void {
-    if (message.type === 'figures') {
-      this.figures = message.figures;
-      this.#answered(message.number);
+    if (message.type === 'connections') {
+      this.open = message.open;
+      if (message.taken >= this.#handed) this.#arrived();
+      this.#events.onConnections();
       return;
     }
-    this.#taken = message.taken;
-    this.open = message.open;
-    if (this.#taken === this.#handed) this.handedAt = undefined;
-    this.#events.onConnections();
+    this.figures = message.figures;
+    const asked = this.#waiting.find(({ number }) => number === message.number);
+    // It was handed before the question, and so can't be on its way any more: the worker had no descriptor left for it.
+    if (asked && message.taken < asked.handed && this.#onItsWay) {
+      this.#handed = message.taken;
+      this.#arrived();
+      this.#events.onConnections();
+    }
+    this.#answered(message.number);
+  }
+
+  /** Where the worker has it, its connection lives on there; else it ends here. */
+  #arrived(): void {
+    this.#onItsWay?.destroy();
+    this.#onItsWay = undefined;
+    this.handedAt = undefined;
   }
 
   #answered(number: number): void {
