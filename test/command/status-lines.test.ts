@@ -14,3 +14,14 @@ it('a status says what became of uploads, once there were any', () => {
   counters.passUploadBy('too_large');
   expect(uploads()).toEqual(['  uploads    3 kept, 2 not (too_large), 1 not (sse_c)']);
 });
+
+it('a status tells the processes that serve behind the port, where there are several', () => {
+  const workers = [
+    { number: 1, pid: 12, active_connections: 1 },
+    { number: 2, active_connections: 0 },
+  ];
+  expect(statusLines({ ...snapshotOf(), workers })).toContain(
+    '  workers    process 12 (1 connection), one is being started',
+  );
+  expect(statusLines(snapshotOf()).join()).not.toContain('workers');
+});

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { ask, findProxies, type StatusSnapshot } from '../../proxy-core/admin/index.ts';
+import { ask, askMany, findProxies, type StatusSnapshot } from '../../proxy-core/admin/index.ts';
 import { generatedBody } from '../origin/index.ts';
 import { bytesOf, Client, collect, eventually, filesUnder, MIB } from '../read/helpers.ts';
 import { freePort, type Running } from './running.ts';
@@ -18,6 +18,8 @@ interface Server extends Home {
   /** Clients with one connection each, as long as they wait for each answer. */
   clients(count: number): Client[];
   status(): Promise<StatusSnapshot>;
+  /** All lines of an answer of the control interface. */
+  lines(method: string, target: string): Promise<object[]>;
   /** Processes of the workers, of those that serve. */
   workers(): Promise<number[]>;
 }
@@ -26,15 +28,19 @@ interface Server extends Home {
 async function startServer(workers: number, ...flags: string[]): Promise<Server> {
   const home = await newHome('get_ttl: 1h, head_ttl: 1h, authorization: shared');
   const { running, port } = await home.serve('--set', `server.workers=${workers}`, ...flags);
-  const status = async () => {
-    const { proxies } = await findProxies([join(home.home, '.local/state/cistern/run')]);
-    return ask<StatusSnapshot>(proxies[0]!.address, 'GET', '/v1/status');
-  };
+  const { proxies } = await findProxies([join(home.home, '.local/state/cistern/run')]);
+  const { address } = proxies[0]!;
+  const status = () => ask<StatusSnapshot>(address, 'GET', '/v1/status');
   return {
     ...home,
     running,
     port,
     status,
+    async lines(method, target) {
+      const lines: object[] = [];
+      for await (const line of askMany(address, method, target)) lines.push(line);
+      return lines;
+    },
     workers: async () => (await status()).workers!.flatMap(({ pid }) => pid ?? []),
     clients: count =>
       Array.from({ length: count }, () => {
@@ -90,11 +96,9 @@ describe('several workers behind one port', () => {
       reasons: string[];
     };
     expect({ status, reasons }).toEqual({ status: 'ok', reasons: [] });
-    const words = await server.run('status', '-c', 'c.yaml');
-    expect(words.out).toMatch(/^ {2}workers +process \d+ \(4 connections\), process \d+ \(4 conn.*, process/m);
   });
 
-  test('are neighbours: what is written through one is what all read, before the writer hears of it', async () => {
+  test('are neighbours: what one writes or purges is what all read, before whoever asked for it hears of it', async () => {
     const server = await startServer(2);
     const clients = server.clients(6);
     server.origin.put('data', 'k', 'before');
@@ -109,30 +113,20 @@ describe('several workers behind one port', () => {
     }
     expect((await clients[0]!.send({ method: 'DELETE' })).status).toBe(204);
     for (const client of clients) expect((await client.send()).status).toBe(404);
-  });
 
-  test('forget together what is purged, and list together what is cached', async () => {
-    const server = await startServer(2);
-    const clients = server.clients(4);
     server.origin.put('data', 'a/k', 'old');
     server.origin.put('data', 'b', 'other');
     for (const client of clients) for (const key of ['a/k', 'b']) expect((await client.send({ key })).status).toBe(200);
     server.origin.put('data', 'a/k', 'new');
     for (const client of clients) expect((await client.send({ key: 'a/k' })).body.toString()).toBe('old');
-    await eventually(
-      async () => /^2 objects/.test((await server.run('ls', 's3://data', '-c', 'c.yaml')).err),
-      PATIENCE,
-    );
-    expect(await server.run('purge', 's3://data/a/', '-c', 'c.yaml')).toMatchObject({
-      code: 0,
-      out: expect.stringMatching(/^Removed 1 object, /),
-    });
+    const listed = () => server.lines('GET', '/v1/objects?bucket=data&prefix=');
+    await eventually(async () => (await listed()).length === 3, PATIENCE);
+    expect(await listed()).toContainEqual(expect.objectContaining({ type: 'object', key: 'a/k', cached: 3 }));
+    const purged = await server.lines('POST', '/v1/purge?bucket=data&prefix=a%2F');
+    expect(purged.at(-1)).toMatchObject({ type: 'end', objects: 1, left: 0 });
     for (const client of clients) expect((await client.send({ key: 'a/k' })).body.toString()).toBe('new');
     expect((await clients[0]!.send({ key: 'b' })).header('x-cache')).toBe('HIT');
-    expect(await server.run('unpin', 's3://data/a/', '-c', 'c.yaml')).toMatchObject({
-      code: 1,
-      err: expect.stringMatching(/There is no such pin/),
-    });
+    await expect(server.lines('POST', '/v1/unpin?bucket=data')).rejects.toThrow(/There is no such pin/);
   });
 });
 
@@ -204,19 +198,33 @@ describe('a worker that is killed (kill -9)', () => {
 });
 
 describe('the life of a server with workers', () => {
-  test('ends with all workers on SIGTERM, after running transfers', async () => {
-    const server = await startServer(2);
+  test('ends with all workers on SIGTERM, after running transfers; their logs are whole', async () => {
+    const flags = ['access_log_enabled=true', 'access_log_dir=access'];
+    const server = await startServer(2, ...flags.flatMap(flag => ['--set', `logging.${flag}`]));
     server.origin.put('data', 'big', generatedBody(16 * MIB, 4));
     server.origin.faults.on({ key: 'big' }, { throttle: 16 * MIB });
-    const [client] = server.clients(1);
+    server.origin.put('data', 'k', 'hello');
     const workers = await server.workers();
-    const answer = await client!.begin({ key: 'big' });
+    for (const client of server.clients(3)) await client.send();
+    const answer = await server.clients(1)[0]!.begin({ key: 'big' });
     server.running.process.kill('SIGTERM');
     // As systemd does, and a terminal with Ctrl-C.
     for (const pid of workers) process.kill(pid, 'SIGTERM');
     expect((await collect(answer)).complete).toBe(true);
     expect(await server.running.exit).toEqual({ code: 0, signal: null });
     expect(workers.filter(isAlive)).toEqual([]);
+
+    const files = await filesUnder(join(server.home, 'access'));
+    expect(new Set(files.map(file => /-worker-\d$/.exec(file)?.[0]))).toEqual(new Set(['-worker-1', '-worker-2']));
+    const lines = (await Promise.all(files.map(file => readFile(file, 'utf8')))).join('').trimEnd().split('\n');
+    expect(lines.filter(line => / REST\.GET\.OBJECT (k|big) /.test(line))).toHaveLength(4);
+    expect(lines).toHaveLength(4);
+    const [log] = await filesUnder(join(server.home, 'logs'));
+    const names = (await readFile(log!, 'utf8'))
+      .trimEnd()
+      .split('\n')
+      .map(line => JSON.parse(line).name);
+    expect(new Set(names)).toEqual(new Set([undefined, 'worker-1', 'worker-2']));
   });
 
   test('a second signal ends all at once', async () => {
@@ -249,35 +257,10 @@ describe('the life of a server with workers', () => {
     expect(busy.err).toBe(
       `cistern: 127.0.0.1:${home.origin.port} is in use by another program (or another Cistern). Stop it, or choose another port with --port or server.proxy_port.\n`,
     );
-    const folder = ['--cache-dir', 'c.yaml'];
-    const [one, both] = [await home.run('serve', '-c', 'c.yaml', ...folder), await home.run(...two, ...folder)];
-    expect(one.code).toBe(1);
-    expect(both).toMatchObject({ code: 1, out: '' });
-    expect(both.err.trimEnd().split('\n').at(-1)).toBe(one.err.trimEnd().split('\n').at(-1));
-  });
-
-  test('the logs of all are whole: a file of lines for each worker, and one for the application', async () => {
-    const server = await startServer(
-      2,
-      '--set',
-      'logging.access_log_enabled=true',
-      '--set',
-      'logging.access_log_dir=access',
+    const folder = await home.run(...two, '--cache-dir', 'c.yaml');
+    expect(folder).toMatchObject({ code: 1, out: '' });
+    expect(folder.err).toMatch(
+      /^cistern: cache\.cache_dir: .*c\.yaml can't be written \(ENOTDIR: .* that you may write to\.$/m,
     );
-    server.origin.put('data', 'k', 'hello');
-    for (const client of server.clients(4)) await client.send();
-    server.running.process.kill('SIGTERM');
-    await server.running.exit;
-    const files = await filesUnder(join(server.home, 'access'));
-    expect(files.map(file => /-worker-\d$/.exec(file)?.[0]).sort()).toEqual(['-worker-1', '-worker-2']);
-    const lines = (await Promise.all(files.map(file => readFile(file, 'utf8')))).join('').trimEnd().split('\n');
-    expect(lines.filter(line => line.includes(' REST.GET.OBJECT k '))).toHaveLength(4);
-    expect(lines).toHaveLength(4);
-    const [log] = await filesUnder(join(server.home, 'logs'));
-    const names = (await readFile(log!, 'utf8'))
-      .trimEnd()
-      .split('\n')
-      .map(line => JSON.parse(line).name);
-    expect(new Set(names)).toEqual(new Set([undefined, 'worker-1', 'worker-2']));
   });
 });
