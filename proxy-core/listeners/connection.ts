@@ -46,12 +46,18 @@ export class Connection {
     this.#since = now;
   }
 
-  /** False for the first request, or the `last` word, that there is no room for: Node's HTTP server reads on while they wait. */
+  /**
+   * False for the first request, or the `last` word, that there is no room for. Node's HTTP server would read on while they
+   * wait, and keep each request that it reads.
+   */
   waitInLine(take: () => void, last = false): boolean {
     const room = this.#pipelined.length < MOST_PIPELINED && !this.#overrun;
     if (room || last) this.#pipelined.push(take);
     const told = this.#overrun;
     this.#overrun ||= !room;
+    // Later, because the parser lets the socket go on when it has come to the end of a request; and each time, because the body
+    // of one that waits does so, too.
+    if (this.#overrun) process.nextTick(readNoMore, this);
     return room || told;
   }
 
@@ -94,6 +100,10 @@ export class Connection {
     if (this.req && !this.req.complete && this.req.readableFlowing === true) return 'body';
     return 'nothing';
   }
+}
+
+function readNoMore({ socket, last }: Connection): void {
+  if (!last) socket.pause();
 }
 
 /** What the client has to do next. */

@@ -273,6 +273,8 @@ class HttpForwardProxy implements ForwardProxy {
     if (connection?.res !== res) return;
     connection.req = undefined;
     connection.res = undefined;
+    // It said so: nothing that comes behind it is acted upon (RFC 9112 section 9.6).
+    if ((res as Inner)._last === true) connection.last = true;
     if (this.#stopping) connection.socket.destroySoon();
     else connection.takeNext();
   }
@@ -319,6 +321,7 @@ class HttpForwardProxy implements ForwardProxy {
   #refuseRaw(connection: Connection, refused: CisternError): void {
     const { socket, req, res } = connection;
     connection.broken = true;
+    connection.last = true;
     connection.lane?.stop();
     if (!socket.writable || socket.bytesRead === 0) {
       socket.destroy();
@@ -344,6 +347,11 @@ class HttpForwardProxy implements ForwardProxy {
       else if (connection.overdue(now, this.#options)) connection.socket.destroy();
     }
   }
+}
+
+/** A field of every ServerResponse of Node 20 to 24 that its declarations leave out: the connection ends with this answer. */
+interface Inner {
+  _last?: boolean;
 }
 
 function parserError(error: { code?: string; reason?: string }): CisternError | undefined {

@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from 'vitest';
+import { CisternError } from '../../proxy-core/errors.ts';
 import type { Exchange } from '../../proxy-core/listeners/index.ts';
 import { RawClient, startProxy } from './helpers.ts';
 
@@ -46,6 +47,24 @@ test('what comes behind a head that can be read in two ways is not taken for a r
   taken[0]!.res.end('one');
   const text = await client.untilEnd();
   expect(text).toMatch(/^HTTP\/1.1 200 .*one.*HTTP\/1.1 400 /s);
+  expect(taken.map(({ target }) => target)).toEqual(['/1']);
+});
+
+test('what comes behind an answer that ended the connection is not acted upon', async () => {
+  const taken: Exchange[] = [];
+  const client = await start(exchange => {
+    taken.push(exchange);
+    throw new CisternError('SlowDown');
+  });
+  client.send('PUT /1 HTTP/1.1\r\nHost: h.example\r\nContent-Length: 2\r\n\r\nx');
+  expect(await client.untilText('</Error>')).toMatch(/^HTTP\/1.1 503 .*Connection: close/s);
+  const { socket } = taken[0]!.req;
+  const sent = `x${get('/2')}`;
+  const before = socket.bytesRead;
+  client.send(sent);
+  await expect.poll(() => socket.bytesRead - before).toBe(sent.length);
+  client.socket.end();
+  await client.until(({ closed }) => closed);
   expect(taken.map(({ target }) => target)).toEqual(['/1']);
 });
 
@@ -102,7 +121,8 @@ test('a client that sends without end while it waits for an answer is not read a
 
 test('on a connection that carried an upload it is answered what may wait, and told to slow down', async () => {
   const put = 'PUT /first HTTP/1.1\r\nHost: h.example\r\nContent-Length: 1\r\n\r\nx';
-  const { client, taken, answer } = await flooded(put);
+  const { client, taken, read, answer } = await flooded(put);
+  expect(read).toBeLessThan(1 << 20);
   answer();
   const text = await client.untilEnd();
   expect(taken.map(({ target }) => target)).toEqual(['/first', '/slow', ...SENT.slice(0, 999)]);
