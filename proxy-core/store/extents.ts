@@ -84,7 +84,7 @@ export class Extents {
 
   /** What near `span` is in others as a whole goes, but for those at the paths `but`. */
   tidy(entry: ObjectEntry, span: Span, but?: ReadonlySet<string>): void {
-    const near = entry.indexesOf(span).flatMap(index => index.near(span));
+    const near = entry.indexesOf(span).flatMap(index => overlapping(index.near(span)));
     for (const extent of near) if (!but?.has(extent.path) && isHeld(entry, extent)) this.forget(entry, extent, true);
   }
 
@@ -156,6 +156,16 @@ export class Extents {
 /** Whether extents of this version are of use: it is the current one, and its body is not in the head file. */
 function isKept(entry: ObjectEntry, head: Head): boolean {
   return entry.head?.version === head.version && !entry.inline;
+}
+
+/** Those of extents in the order of their starts that share bytes with another one: of many small pieces, as a rule, none. */
+function overlapping(extents: readonly Extent[]): Extent[] {
+  let reached = -1;
+  return extents.filter(({ start, end }, i) => {
+    const shares = start <= reached || (extents[i + 1]?.start ?? Number.POSITIVE_INFINITY) <= end;
+    reached = Math.max(reached, end);
+    return shares;
+  });
 }
 
 /** Every byte of it is in another one. */

@@ -201,6 +201,10 @@ function isWhole(entry: ObjectEntry, span: Span): boolean {
   const within = index.near(span).filter(({ end }) => end >= span.start);
   if (within.length < 2 || within.some(({ start, end }) => start < span.start || end > span.end)) return false;
   let next = span.start;
-  for (let held = index.at(next); held && next <= span.end; held = index.at(next)) next = held.end + 1;
+  // In the order of their starts; there may be thousands.
+  for (const { start, end } of within) {
+    if (start > next) return false;
+    next = Math.max(next, end + 1);
+  }
   return next > span.end;
 }

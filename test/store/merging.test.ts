@@ -1,7 +1,11 @@
 import { describe, expect, it, vi } from 'vitest';
 import type { Span } from '../../proxy-core/request/index.ts';
-import { EXTENT, type ObjectEntry, type Store } from '../../proxy-core/store/index.ts';
+import type { Scratch } from '../../proxy-core/store/disk/scratch.ts';
+import { ObjectEntry } from '../../proxy-core/store/entry.ts';
+import { Extents } from '../../proxy-core/store/extents.ts';
+import { EXTENT, type Store } from '../../proxy-core/store/index.ts';
 import {
+  address,
   beginObject,
   diskUsage,
   extentsIn,
@@ -88,6 +92,24 @@ describe('a stretch of 8 MiB that has become whole in many pieces is rewritten a
       (await readBack(one.store, entries[0]!, head, 0, EXTENT - 1)).equals(contents.noise.subarray(0, EXTENT)),
     ).toBe(true);
   });
+});
+
+it('thousands of small pieces cost no more time each than some', () => {
+  const entry = new ObjectEntry('/nowhere', address('key'));
+  entry.setHead(head, 0, '', false);
+  const extents = new Extents({ scratch: {} as Scratch, alone: () => true });
+  const add = (from: number, to: number) => {
+    const begun = performance.now();
+    for (let i = from; i < to; i++) {
+      const extent = { start: i * 1024, end: i * 1024 + 1023, path: `${i}` };
+      extents.add(entry, head, extent);
+    }
+    return performance.now() - begun;
+  };
+  add(0, 3000);
+  // A quadratic cost would be some 20 ms for each of them.
+  expect(add(3000, 3100)).toBeLessThan(1000);
+  expect(entry.index(0).all).toHaveLength(3100);
 });
 
 describe('a stretch stays as it is', () => {
