@@ -24,8 +24,8 @@ import {
   startMetricsServer,
 } from './observe/index.ts';
 import { compatibleHosts, TargetParser } from './request/index.ts';
-import { BucketSettings, type Settings } from './settings/index.ts';
-import { Store, type VolumeReport } from './store/index.ts';
+import { BucketSettings, planChange, type Settings, type SettingsChange } from './settings/index.ts';
+import { Store, type StoreLimits, type VolumeReport } from './store/index.ts';
 import { createUpstream, type OwnAddress } from './upstream/index.ts';
 
 export interface CoreOptions {
@@ -49,6 +49,13 @@ const MIN_BODY_RATE = 100;
 export interface Core {
   readonly addresses: Addresses;
   status(): StatusSnapshot;
+  /**
+   * Other settings from now on: what can change while it runs does, at once; what can't is named in a notice, too.
+   * @param notices what their reader had to remark
+   */
+  applySettings(settings: Settings, notices?: readonly string[]): SettingsChange;
+  /** Other settings were to be applied and make no sense: shown as a problem, until some are applied. */
+  refuseSettings(why: string): void;
   /** Accepts no more, lets running transfers finish within `server.shutdown_grace`, then ends everything. */
   stop(): Promise<void>;
 }
@@ -71,19 +78,16 @@ export async function startCore(settings: Settings, options: CoreOptions = {}): 
   const onProblem = (key: string, message: string | undefined) => problems.state(key, message);
   const onEvent = (key: string, message: string) => problems.event(key, message);
 
+  let inForce = settings;
+  let notices = options.notices ?? [];
   const { cache, server, connection_pool: pool, logging } = settings;
   const buckets: BucketSettings = new BucketSettings(settings, { isThere: () => store.isThere() });
   let volume: VolumeReport | undefined;
   const store: Store = new Store({
     cacheDir: cache.cache_dir,
-    maxDiskBytes: cache.max_cache_size,
-    minFreeSpace: cache.min_free_space,
-    uploadPercent: cache.write_cache_percent,
-    pinPercent: cache.pin_percent,
+    ...storeLimits(settings),
     incompleteUploadTtl: cache.incomplete_upload_ttl,
     putTtl: (folder, key) => buckets.resolve(folder, key).put_ttl,
-    ramEnabled: cache.ram_cache_enabled,
-    maxRamBytes: cache.max_ram_cache_size,
     maxHeads: cache.metadata_cache.max_entries,
     algorithm: cache.eviction_algorithm,
     memoryBudget: cache.memory_budget,
@@ -178,13 +182,13 @@ export async function startCore(settings: Settings, options: CoreOptions = {}): 
   const cacheFacts = () => ({
     dir: cache.cache_dir,
     ram_bytes: store.ramBytes,
-    ram_limit: cache.ram_cache_enabled ? cache.max_ram_cache_size : 0,
+    ram_limit: inForce.cache.ram_cache_enabled ? inForce.cache.max_ram_cache_size : 0,
     ...(store.capacity.counted ? { disk_bytes: store.capacity.bytes } : {}),
-    disk_limit: cache.max_cache_size,
+    disk_limit: inForce.cache.max_cache_size,
     ...(volume ? { volume } : {}),
   });
   const allProblems = () => [
-    ...(options.notices ?? []),
+    ...notices,
     ...problems.list(),
     ...buckets.problems().map(({ file, message }) => `${file}: ${message}`),
   ];
@@ -259,8 +263,25 @@ export async function startCore(settings: Settings, options: CoreOptions = {}): 
       return addresses;
     },
     status,
+    applySettings(wanted, remarks = notices) {
+      notices = remarks;
+      const change = planChange(inForce, wanted);
+      inForce = change.settings;
+      gateway.settings = inForce;
+      buckets.update(inForce);
+      store.setLimits(storeLimits(inForce));
+      log.setLevel(inForce.logging.log_level);
+      onProblem('settings', undefined);
+      onProblem(
+        'restart',
+        change.restart.length === 0 ? undefined : `a restart is needed for what has changed of ${change.restart.join(', ')}`,
+      );
+      if (change.applied.length > 0) log.info(`settings changed: ${change.applied.join(', ')}`);
+      return change;
+    },
+    refuseSettings: why => onProblem('settings', `the last good settings stay in force: ${why}`),
     async stop() {
-      await proxy.close(server.shutdown_grace);
+      await proxy.close(inForce.server.shutdown_grace);
       await shutDown();
     },
   };
@@ -268,6 +289,17 @@ export async function startCore(settings: Settings, options: CoreOptions = {}): 
 
 function started(log: Log, version: string, addresses: Addresses): void {
   log.info(`Cistern ${version} serves on ${addresses.proxy}`);
+}
+
+function storeLimits({ cache }: Settings): StoreLimits {
+  return {
+    maxDiskBytes: cache.max_cache_size,
+    minFreeSpace: cache.min_free_space,
+    uploadPercent: cache.write_cache_percent,
+    pinPercent: cache.pin_percent,
+    ramEnabled: cache.ram_cache_enabled,
+    maxRamBytes: cache.max_ram_cache_size,
+  };
 }
 
 function isLoopback(address: string): boolean {

@@ -5,7 +5,8 @@ import { problemLine, type Settings } from '../../proxy-core/settings/index.ts';
 import { guessShell } from '../environment/index.ts';
 import { pasteLines } from './env.ts';
 import { FAILED, type Io, OK } from './io.ts';
-import { SETTINGS_WRONG, type SettingsOptions, settingsFrom } from './settings-options.ts';
+import { SETTINGS_WRONG, type SettingsOptions, settingsFile, settingsFrom } from './settings-options.ts';
+import { SettingsWatch } from './settings-watch.ts';
 import { bytes } from './status-lines.ts';
 import { VERSION } from './version.ts';
 
@@ -33,8 +34,10 @@ export async function serve(options: SettingsOptions, io: Io): Promise<number> {
     return FAILED;
   }
   for (const line of await greeting(core, settings, io)) io.out(line);
+  const watch = SettingsWatch.of(settingsFile(options, io), options, core, io);
 
   await asked.first;
+  watch?.stop();
   io.out('Cistern is stopping: no new connections, running transfers may finish. Signal again to stop at once.');
   const stopped = core.stop().then(() => OK);
   return Promise.race([stopped, asked.second.then(() => FAILED)]);
