@@ -274,7 +274,9 @@ export async function startCore(settings: Settings, options: CoreOptions = {}): 
       onProblem('settings', undefined);
       onProblem(
         'restart',
-        change.restart.length === 0 ? undefined : `a restart is needed for what has changed of ${change.restart.join(', ')}`,
+        change.restart.length === 0
+          ? undefined
+          : `a restart is needed for what has changed of ${change.restart.join(', ')}`,
       );
       if (change.applied.length > 0) log.info(`settings changed: ${change.applied.join(', ')}`);
       return change;

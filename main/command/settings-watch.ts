@@ -32,12 +32,7 @@ export class SettingsWatch {
   }
 
   /** @param file none where there is nothing to follow */
-  static of(
-    file: string | undefined,
-    options: SettingsOptions,
-    core: Follower,
-    io: Io,
-  ): SettingsWatch | undefined {
+  static of(file: string | undefined, options: SettingsOptions, core: Follower, io: Io): SettingsWatch | undefined {
     if (file === undefined) return undefined;
     const watch = new SettingsWatch(file, options, core, io);
     watch.#next();

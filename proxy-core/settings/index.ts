@@ -1,7 +1,7 @@
 export { type BucketProblem, BucketSettings, type BucketSettingsOptions } from './bucket.ts';
 export { BucketSettingsSchema } from './bucket-file.ts';
-export { planChange, type SettingsChange } from './changes.ts';
 export type { ObjectSettings } from './cascade.ts';
+export { planChange, type SettingsChange } from './changes.ts';
 export { type DeepPartial, defaultSettings, folderDefaults, type Person, thisPerson } from './defaults.ts';
 export { OTHER_VARIABLES } from './environment.ts';
 export { leafOf } from './leaf.ts';

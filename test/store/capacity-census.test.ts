@@ -5,7 +5,18 @@ import { Capacity } from '../../proxy-core/store/disk/capacity.ts';
 import { Census, type Counted } from '../../proxy-core/store/disk/census.ts';
 import { Volume } from '../../proxy-core/store/disk/volume.ts';
 import { Unread } from '../../proxy-core/store/uploads/unread.ts';
-import { address, afterTest, byItself, filesIn, fillWhole, headOf, noise, openStore, tempFolder, until } from './helpers.ts';
+import {
+  address,
+  afterTest,
+  byItself,
+  filesIn,
+  fillWhole,
+  headOf,
+  noise,
+  openStore,
+  tempFolder,
+  until,
+} from './helpers.ts';
 
 const MIB = 1 << 20;
 
@@ -145,6 +156,12 @@ describe('a census', () => {
     const volume = new Volume({ deadline: 5000 });
     const census = new Census({ volume, cacheDir: folder, unread: new Unread() });
     const counted = await census.take(Date.now() + 1000);
-    expect(counted).toEqual({ total: store.capacity.bytes, staged: 3 * 4096, removable: MIB + 4096, records: 0, unread: 0 });
+    expect(counted).toEqual({
+      total: store.capacity.bytes,
+      staged: 3 * 4096,
+      removable: MIB + 4096,
+      records: 0,
+      unread: 0,
+    });
   });
 });

@@ -148,7 +148,13 @@ describe('a version of which something was read, and that is uploaded again in p
     for (const part of parts)
       placed.push({ ...part, path: await place(entry, head, part.start, contentOf(part), false) });
     const modes = { file: 0o600, folder: 0o700 };
-    const scratch = new Scratch({ volume: store.volume, cacheDir: folder, instance: () => 'test', modes, onBytes: () => {} });
+    const scratch = new Scratch({
+      volume: store.volume,
+      cacheDir: folder,
+      instance: () => 'test',
+      modes,
+      onBytes: () => {},
+    });
     await new Extents({ scratch, alone: () => true }).addOver(entry, head, placed);
   }
 

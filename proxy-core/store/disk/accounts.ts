@@ -1,5 +1,4 @@
 import type { Neighbourhood } from './instance.ts';
-import type { Neighbour } from './left-behind.ts';
 import {
   type Account,
   type Amounts,
@@ -14,6 +13,7 @@ import {
   type Sum,
   total,
 } from './ledger.ts';
+import type { Neighbour } from './left-behind.ts';
 
 export interface AccountsOptions {
   /** This process's id on the volume; another one after a while in which the others could not see it. */
@@ -160,7 +160,9 @@ export class Accounts {
 
   /** How much more it could be after another heartbeat, as far as one can tell. */
   get left(): number {
-    return this.#sum ? this.#options.limit() - heldElsewhere(this.#sum, this.#options.id(), this.#others) - this.#used : 0;
+    return this.#sum
+      ? this.#options.limit() - heldElsewhere(this.#sum, this.#options.id(), this.#others) - this.#used
+      : 0;
   }
 
   /** It is time for another heartbeat: what is in hand goes to its end, and there is more. */

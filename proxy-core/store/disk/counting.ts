@@ -131,4 +131,3 @@ function growth(from: Picture, to: Picture) {
   }
   return { added, staged, bytes: to.mine.bytes - from.mine.bytes, removedElsewhere, unreadElsewhere };
 }
-

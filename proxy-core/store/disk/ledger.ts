@@ -96,8 +96,7 @@ export function isSettled(sum: Sum | undefined, { id, beat }: Pick<Other, 'id' |
 /** An amount as far as told; `mine` is this process's part. */
 export function total(sum: Sum, amount: keyof Amounts, id: string, mine: number, others: readonly Other[]): number {
   let all = sum[amount] + mine - markOf(sum, id)[amount];
-  for (const other of others)
-    if (!isSettled(sum, other)) all += other.account[amount] - markOf(sum, other.id)[amount];
+  for (const other of others) if (!isSettled(sum, other)) all += other.account[amount] - markOf(sum, other.id)[amount];
   return all;
 }
 

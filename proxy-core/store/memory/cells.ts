@@ -114,7 +114,7 @@ export class Cells {
     this.#empty(place);
     const perSlab = place.slab.cells.length;
     if (place.slab.free.length === perSlab && this.#free >= 2 * perSlab) this.#remove(place.slab);
-    while (this.#free > perSlab + this.#slots * SPARE && this.#gather()) continue;
+    while (this.#free > perSlab + this.#slots * SPARE && this.#gather());
   }
 
   #take(from?: Slab): { bytes: Buffer; place: Place } {

@@ -3,7 +3,18 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ModelProcess, ModelVolume } from '../ledger-model.ts';
 
 const LIMIT = 100;
-const OPERATIONS = ['publish', 'look', 'look', 'look', 'reserve', 'reserve', 'place', 'place', 'evict', 'count'] as const;
+const OPERATIONS = [
+  'publish',
+  'look',
+  'look',
+  'look',
+  'reserve',
+  'reserve',
+  'place',
+  'place',
+  'evict',
+  'count',
+] as const;
 const EVENTS = ['join', 'kill', 'stop', 'wait'] as const;
 
 type Step = { readonly what: (typeof OPERATIONS)[number] | (typeof EVENTS)[number]; who: number; n: number };
