@@ -78,6 +78,7 @@ export class ModelProcess {
       unread: () => 0,
       evicting: () => false,
       counting: () => this.#walk !== undefined,
+      now: () => volume.clock,
       forget: id => volume.ended.delete(id),
     });
     volume.processes.push(this);

@@ -31,6 +31,8 @@ export interface AccountsOptions {
   readonly unread: () => number;
   readonly evicting: () => boolean;
   readonly counting: () => boolean;
+  /** Now on the volume's clock, ms. */
+  readonly now: () => number;
   /** What one that has ended left behind is of no use any more. */
   readonly forget: (id: string) => void;
 }
@@ -58,7 +60,6 @@ export class Accounts {
   #others: readonly Other[] = [];
   #sum: Sum | undefined;
   #addedAt = Number.NEGATIVE_INFINITY;
-  readonly #settledAt = new Map<string, number>();
 
   constructor(options: AccountsOptions) {
     this.#options = options;
@@ -225,7 +226,7 @@ export class Accounts {
   /** How large the cache is has been found out. @param settle which of those that were killed are counted as they are now */
   state(amounts: Amounts, at: number, settle: (other: Other) => boolean): void {
     const id = this.#options.id();
-    const marks = marksOf(this.#sum, { id, ...this.mine }, this.#others, settle);
+    const marks = marksOf(this.#sum, { id, ...this.mine }, this.#others, settle, this.#options.now());
     this.#sum = { ...amounts, at, order: (this.#sum?.order ?? 0) + 1, by: id, marks };
     this.relimit();
   }
@@ -247,15 +248,13 @@ export class Accounts {
 
   /** Makes a sum of what has ended in order, and lets go of it. */
   #close(sum: Sum): void {
-    const now = performance.now();
+    const now = this.#options.now();
+    // Who counts will want to know what it did meanwhile.
+    const mayForget = !this.othersCount && !this.#options.counting();
     for (const other of this.#others) {
-      if (other.state === 'living' || !isSettled(sum, other)) continue;
-      const since = this.#settledAt.get(other.id) ?? now;
-      this.#settledAt.set(other.id, since);
-      // Who counts will want to know what it did meanwhile.
-      if (now - since < FORGET_AFTER || this.othersCount || this.#options.counting()) continue;
-      this.#settledAt.delete(other.id);
-      this.#options.forget(other.id);
+      if (!mayForget || other.state === 'living' || !isSettled(sum, other)) continue;
+      const since = sum.marks[other.id]?.since ?? now;
+      if (Math.abs(now - since) > FORGET_AFTER) this.#options.forget(other.id);
     }
     if (!this.#others.some(other => other.state === 'ended' && !isSettled(sum, other))) return;
     const amounts = { bytes: this.bytes, staged: this.staged, unread: this.unread };

@@ -116,6 +116,7 @@ export class Capacity implements Room {
       unread: () => unread.bytes,
       evicting: () => this.#evicting.running !== undefined && this.#isOver(LOW_WATER),
       counting: () => this.#stocktaking.running !== undefined,
+      now,
       forget: id => void instance.forget(id).catch(() => {}),
     });
     this.accounts = accounts;

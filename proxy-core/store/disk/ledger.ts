@@ -47,6 +47,8 @@ export interface Account extends Amounts {
 export interface Mark extends Amounts {
   /** All of it, its ceiling included, as long as its process has not published anything after this beat. */
   readonly settled?: number;
+  /** Since when, on the volume's clock, ms. */
+  readonly since?: number;
 }
 
 export interface Sum extends Amounts {
@@ -151,11 +153,13 @@ export function marksOf(
   mine: Amounts & { readonly id: string },
   others: readonly Other[],
   settle: (other: Other) => boolean,
+  now: number,
 ): Record<string, Mark> {
   const marks: Record<string, Mark> = { [mine.id]: amountsOf(mine) };
   for (const other of others) {
-    const isDone = other.state !== 'living' && (isSettled(sum, other) || settle(other));
-    marks[other.id] = { ...amountsOf(other.account), ...(isDone ? { settled: other.beat } : {}) };
+    const before = isSettled(sum, other) ? sum?.marks[other.id]?.since : undefined;
+    const isDone = other.state !== 'living' && (before !== undefined || settle(other));
+    marks[other.id] = { ...amountsOf(other.account), ...(isDone ? { settled: other.beat, since: before ?? now } : {}) };
   }
   return marks;
 }

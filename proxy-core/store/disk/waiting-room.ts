@@ -41,8 +41,8 @@ export class WaitingRoom {
 
   /** Resolves with false when there is no room in time. To be released in the end. */
   async reserve(bytes: number): Promise<boolean> {
-    if (this.#stopped) return false;
     if (this.#take(bytes)) return true;
+    if (this.#stopped) return false;
     return new Promise(resolve => {
       const waiting: Waiting = {
         bytes,
