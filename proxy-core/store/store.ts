@@ -9,6 +9,8 @@ import type { Content } from './disk/extent-file.ts';
 import { SMALL } from './disk/extent-format.ts';
 import { encodeExtent, shrinks } from './disk/extent-writer.ts';
 import { gibOf } from './disk/paths.ts';
+import { allocated } from './disk/scratch.ts';
+import { stretchKey } from './disk/use-keys.ts';
 import type { Volume } from './disk/volume.ts';
 import { DiskReads } from './disk-reads.ts';
 import type { ObjectEntry } from './entry.ts';
@@ -22,6 +24,9 @@ import type { StoreOptions } from './options.ts';
 import type { MultipartStage } from './uploads/multipart-stage.ts';
 import type { CopyOptions, KeptContent, UploadCopy, UploadStore } from './uploads/types.ts';
 import { Uploads } from './uploads/uploads.ts';
+
+/** What a head takes beside the content behind it, as a rule, bytes. */
+const BESIDE = 1024;
 
 /** Everything that is kept: heads and epochs, extents on disk, blocks in RAM. The only thing of store/ that reads use. */
 export class Store implements UploadStore {
@@ -141,6 +146,18 @@ export class Store implements UploadStore {
     return entry.head?.version === head.version ? this.#blocks.get(entry.blockKey, index) : undefined;
   }
 
+  /**
+   * A reader gets the head and, with `at`, bytes from there on: from whichever tier or S3, it is a use of what the disk has, or may
+   * get, of the object. Cheap enough for every answer.
+   */
+  used(entry: ObjectEntry, head: Head, at?: number): void {
+    const { uses, lastUse } = this.#disk;
+    if (uses.count(entry.useKey) && entry.filed && head.written === undefined) lastUse.note(entry.paths.head);
+    if (at === undefined || head.length <= SMALL || !uses.count(stretchKey(entry.useKey, at))) return;
+    const extent = entry.index(at).at(at);
+    if (extent) lastUse.note(extent.path);
+  }
+
   /** First byte of `span` that is in no tier, as far as is known without asking the disk. */
   firstGap(entry: ObjectEntry, head: Head, span: Span): number | undefined {
     return this.#gaps.first(entry, head, span);
@@ -176,7 +193,7 @@ export class Store implements UploadStore {
     entry: ObjectEntry,
     head: Head,
     span: Span,
-    options: Pick<FillOptions, 'compression' | 'urgent' | 'onChange'> & { ram: boolean },
+    options: Pick<FillOptions, 'compression' | 'shared' | 'urgent' | 'onChange'> & { ram: boolean },
   ): Fill {
     const blockKey = entry.blockKey;
     const fill: Fill = new Fill({
@@ -186,6 +203,7 @@ export class Store implements UploadStore {
       span,
       compression: options.compression,
       takes: () => this.takesFills && entry.head?.version === head.version,
+      shared: options.shared,
       urgent: options.urgent,
       onChange: options.onChange,
       target: {
@@ -196,9 +214,11 @@ export class Store implements UploadStore {
           folder: entry.paths.extents(head.version, head.length, gibOf(extent.start)).folder,
         }),
         claim: wanted => this.#extents.claim(entry, head, wanted),
+        use: start => stretchKey(entry.useKey, start),
         onExtent: extent => {
           this.#extents.add(entry, head, extent);
           this.#merging.added(entry, head, extent);
+          if (!entry.filed) this.#fileHead(entry, head);
         },
         onContent: options.ram
           ? (start, content) => {
@@ -244,7 +264,7 @@ export class Store implements UploadStore {
   ): Promise<void> {
     if (options.ram && head.length > 0 && entry.head?.version === head.version)
       this.#blocks.put(entry.blockKey, 0, body);
-    if (!this.takesFills) return;
+    if (!this.takesFills || !this.#isWorth(entry, head.length + BESIDE)) return;
     try {
       const binding = { hash: entry.paths.hash, version: head.version };
       const compress = options.compress && (await shrinks(body));
@@ -258,10 +278,26 @@ export class Store implements UploadStore {
 
   /** Brings a head without a body to disk; failures are counted and reported, never thrown. */
   async keepHead(entry: ObjectEntry, head: Head, stamp: Stamp): Promise<void> {
-    if (!this.takesFills) return;
+    if (!this.takesFills || !this.#isWorth(entry, BESIDE)) return;
     await this.catalog
       .publish(entry, head, stamp.validatedAt, stamp.epoch)
       .catch(error => this.#disk.trouble.writing(error));
+  }
+
+  /** Whether a head is worth writing, with what is behind it. One that takes the place of another has to: that one is of the past. */
+  #isWorth(entry: ObjectEntry, bytes: number): boolean {
+    return entry.filed || this.capacity.admits(allocated(bytes), entry.useKey);
+  }
+
+  /** The head was not worth its room, but now there is content that nobody would find without it. */
+  #fileHead(entry: ObjectEntry, { version }: Head): void {
+    const { head, validatedAt, headEpoch } = entry;
+    if (head?.version !== version) return;
+    entry.filed = true;
+    this.catalog.publish(entry, head, validatedAt, headEpoch).catch(error => {
+      entry.filed = false;
+      this.#disk.trouble.writing(error);
+    });
   }
 
   copyUpload(address: ObjectAddress, options: CopyOptions): UploadCopy | undefined {

@@ -1,7 +1,7 @@
 import { basename, dirname } from 'node:path';
 import type { Catalog } from '../catalog.ts';
 import type { Disk } from '../disk/disk.ts';
-import { isYoungEpoch, namesIn } from '../disk/eviction.ts';
+import { isYoungEpoch, namesIn } from '../disk/leaves.ts';
 import { allocatedBytes } from '../disk/scratch.ts';
 import { type ObjectFiles, objectsIn, type VersionFiles } from './object-files.ts';
 import { inHand, type Pace } from './pace.ts';

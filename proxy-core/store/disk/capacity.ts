@@ -1,12 +1,14 @@
 import { join } from 'node:path';
 import type { Pins } from '../care/pins.ts';
+import type { EvictionAlgorithm } from '../memory/index.ts';
 import { Unread, type UnreadUpload } from '../uploads/unread.ts';
 import { UploadRoom } from '../uploads/upload-room.ts';
 import { Census, type Counted } from './census.ts';
 import { inWords } from './disk-error.ts';
 import { Eviction } from './eviction.ts';
-import type { Room } from './extent-output.ts';
+import { NotAdmitted, type Room } from './extent-output.ts';
 import { FreeSpace, type FreeSpaceFloor } from './free-space.ts';
+import type { Uses } from './uses.ts';
 import type { Volume } from './volume.ts';
 
 export interface CapacityOptions {
@@ -28,6 +30,9 @@ export interface CapacityOptions {
   readonly onProblem: (message: string | undefined) => void;
   /** What eviction has to leave alone. */
   readonly pins?: Pins | undefined;
+  /** What goes first, and whether something new is worth it. */
+  readonly algorithm?: EvictionAlgorithm | undefined;
+  readonly uses?: Uses | undefined;
 }
 
 /** Eviction begins above the one share of the limit, a little before fills have to wait, and goes on down to the other. */
@@ -83,7 +88,7 @@ export class Capacity implements Room {
     const unread = this.#unread;
     this.#space = new FreeSpace(options);
     this.#census = new Census({ ...options, unread });
-    this.#eviction = new Eviction({ ...options, unread });
+    this.#eviction = new Eviction({ ...options, unread, bytes: () => this.#bytes });
     this.uploads = new UploadRoom({
       room: this,
       unread,
@@ -167,8 +172,16 @@ export class Capacity implements Room {
     this.#unread.remove(hash);
   }
 
+  /** Whether something new is worth its room: as long as there is some, and then if it is better known than what would go for it. */
+  admits(bytes: number, use: number): boolean {
+    const taken = this.#bytes + this.#reserved + bytes;
+    const isFull = taken > this.#options.maxBytes * LOW_WATER || this.#reserved + bytes > this.#space.spare;
+    return !isFull || this.#eviction.admits(use, bytes);
+  }
+
   /** Room for a file that will be added; resolves with false when none can be made in time. To be released in the end. */
-  async reserve(bytes: number): Promise<boolean> {
+  async reserve(bytes: number, use?: number): Promise<boolean> {
+    if (use !== undefined && !this.admits(bytes, use)) throw new NotAdmitted();
     if (this.#fits(bytes)) {
       this.#reserved += bytes;
       return true;
