@@ -27,7 +27,13 @@ export async function answer({ cacheDir, algorithm, bytes, evict }: EvictionPlan
   const volume = new CountingVolume({ deadline: 30_000 });
   const gone = { bytes: 0, files: 0 };
   const modes = { file: 0o600, folder: 0o700 };
-  const scratch = new Scratch({ volume, cacheDir, instance: 'bench', modes, onBytes: change => void (gone.bytes -= change) });
+  const scratch = new Scratch({
+    volume,
+    cacheDir,
+    instance: 'bench',
+    modes,
+    onBytes: change => void (gone.bytes -= change),
+  });
   const now = () => Date.now();
   const eviction = new Eviction({
     volume,
@@ -45,7 +51,8 @@ export async function answer({ cacheDir, algorithm, bytes, evict }: EvictionPlan
     removeFolder: path => scratch.removeFolder(path),
   });
   const [cpu, startedAt] = [process.cpuUsage(), performance.now()];
-  while (gone.bytes < evict) if (!(await eviction.step(() => gone.bytes >= evict))) throw new Error('there is nothing to evict');
+  while (gone.bytes < evict)
+    if (!(await eviction.step(() => gone.bytes >= evict))) throw new Error('there is nothing to evict');
   const used = process.cpuUsage(cpu);
   return {
     ...gone,
@@ -58,8 +65,12 @@ export async function answer({ cacheDir, algorithm, bytes, evict }: EvictionPlan
 class CountingVolume extends Volume {
   operations = 0;
 
-  override run<T>(...args: Parameters<Volume['run']>): Promise<T> {
+  override run<T>(
+    start: (done: (error: Error | null, value?: T) => void) => void,
+    late?: (value: T | undefined) => void,
+    path?: string,
+  ): Promise<T> {
     this.operations++;
-    return super.run(...args) as Promise<T>;
+    return super.run(start, late, path);
   }
 }

@@ -1,7 +1,7 @@
+import { EVICTION_ALGORITHMS } from '../../proxy-core/store/memory/index.ts';
 import type { Row } from '../figures.ts';
 import { play } from '../simulated/two-tiers.ts';
 import type { Workload } from '../simulated/workloads.ts';
-import { EVICTION_ALGORITHMS } from '../../proxy-core/store/memory/index.ts';
 import type { Run } from './types.ts';
 
 /** How often each algorithm finds in the cache what is asked for: simulated, in this process, from what it would decide. */
@@ -17,7 +17,11 @@ export const hitRatios =
           byte_hit_percent: (hitBytes / bytes) * 100,
           written_gigabytes: writtenBytes / 1e9,
         };
-        rows.push({ id: `hits-${workload.name}-${algorithm}`, title: `synthetic: ${workload.title}; ${algorithm}`, figures });
+        rows.push({
+          id: `hits-${workload.name}-${algorithm}`,
+          title: `synthetic: ${workload.title}; ${algorithm}`,
+          figures,
+        });
       }
     }
     return rows;

@@ -95,8 +95,7 @@ export class DiskTier {
 
   #admits(key: number, bytes: number): boolean {
     if (this.#pool.size === 0) this.#pool.offer(this.#look());
-    const victims = this.#pool.victimsFor(bytes);
-    return victims.length === 0 || this.#ranking.admits(key, victims);
+    return this.#ranking.admits(key, () => this.#pool.victimsFor(bytes));
   }
 
   #evict(downTo: number): void {

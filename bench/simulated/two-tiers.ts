@@ -1,6 +1,10 @@
 import { stretchKey } from '../../proxy-core/store/disk/use-keys.ts';
-import { createWeightedCache, type EvictionAlgorithm, type WeightedCache } from '../../proxy-core/store/memory/index.ts';
 import { EXTENT, SMALL, UNIT } from '../../proxy-core/store/index.ts';
+import {
+  createWeightedCache,
+  type EvictionAlgorithm,
+  type WeightedCache,
+} from '../../proxy-core/store/memory/index.ts';
 import { DiskTier } from './disk-tier.ts';
 import { hashOf, seeded } from './random.ts';
 import type { Request, Workload } from './workloads.ts';
@@ -51,7 +55,8 @@ class TwoTiers {
     const version = this.#versions.get(object) ?? 0;
     if (kind === 'put') {
       this.#disk.remove(`${object}.head`);
-      for (let at = 0; at < request.length; at += EXTENT) this.#disk.removeAll(`${object}.${version}.${Math.floor(at / EXTENT)}.`);
+      for (let at = 0; at < request.length; at += EXTENT)
+        this.#disk.removeAll(`${object}.${version}.${Math.floor(at / EXTENT)}.`);
       this.#versions.set(object, version + 1);
       return;
     }

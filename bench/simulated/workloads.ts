@@ -2,7 +2,13 @@ import { seeded, shuffle, zipf } from './random.ts';
 
 /** What a client asks for. Objects are numbers. */
 export type Request =
-  | { readonly kind: 'get'; readonly object: number; readonly length: number; readonly start: number; readonly end: number }
+  | {
+      readonly kind: 'get';
+      readonly object: number;
+      readonly length: number;
+      readonly start: number;
+      readonly end: number;
+    }
   | { readonly kind: 'head'; readonly object: number; readonly length: number }
   | { readonly kind: 'put'; readonly object: number; readonly length: number };
 
@@ -70,7 +76,8 @@ export const WORKLOADS: readonly Workload[] = [
         yield whole(...pair(object(), lengths));
         if (i % 6000 !== 5999) continue;
         const from = Math.floor(random() * 18_000);
-        for (let other = from; other < from + 2000; other++) yield { kind: 'head', object: other, length: lengths[other]! };
+        for (let other = from; other < from + 2000; other++)
+          yield { kind: 'head', object: other, length: lengths[other]! };
       }
     },
   },

@@ -46,6 +46,8 @@ export class Store implements UploadStore {
   readonly #uploads: Uploads;
   readonly #skipped = new WeakSet<object>();
   #doubtedUntil = Number.NEGATIVE_INFINITY;
+  /** Those whose head was not worth its room. */
+  readonly #unworthy = new WeakSet<ObjectEntry>();
 
   constructor(options: StoreOptions) {
     this.#options = options;
@@ -152,10 +154,15 @@ export class Store implements UploadStore {
    */
   used(entry: ObjectEntry, head: Head, at?: number): void {
     const { uses, lastUse } = this.#disk;
-    if (uses.count(entry.useKey) && entry.filed && head.written === undefined) lastUse.note(entry.paths.head);
-    if (at === undefined || head.length <= SMALL || !uses.count(stretchKey(entry.useKey, at))) return;
-    const extent = entry.index(at).at(at);
-    if (extent) lastUse.note(extent.path);
+    const note = (key: number, path: string) => {
+      uses.noted(key);
+      lastUse.note(path);
+    };
+    if (uses.count(entry.useKey) && entry.filed && head.written === undefined) note(entry.useKey, entry.paths.head);
+    if (at === undefined || head.length <= SMALL) return;
+    const key = stretchKey(entry.useKey, at);
+    const extent = uses.count(key) ? entry.index(at).at(at) : undefined;
+    if (extent) note(key, extent.path);
   }
 
   /** First byte of `span` that is in no tier, as far as is known without asking the disk. */
@@ -218,7 +225,7 @@ export class Store implements UploadStore {
         onExtent: extent => {
           this.#extents.add(entry, head, extent);
           this.#merging.added(entry, head, extent);
-          if (!entry.filed) this.#fileHead(entry, head);
+          if (this.#unworthy.delete(entry) && !entry.filed) this.#fileHead(entry, head);
         },
         onContent: options.ram
           ? (start, content) => {
@@ -286,18 +293,16 @@ export class Store implements UploadStore {
 
   /** Whether a head is worth writing, with what is behind it. One that takes the place of another has to: that one is of the past. */
   #isWorth(entry: ObjectEntry, bytes: number): boolean {
-    return entry.filed || this.capacity.admits(allocated(bytes), entry.useKey);
+    if (entry.filed || this.capacity.admits(allocated(bytes), entry.useKey)) return true;
+    this.#unworthy.add(entry);
+    return false;
   }
 
   /** The head was not worth its room, but now there is content that nobody would find without it. */
   #fileHead(entry: ObjectEntry, { version }: Head): void {
     const { head, validatedAt, headEpoch } = entry;
     if (head?.version !== version) return;
-    entry.filed = true;
-    this.catalog.publish(entry, head, validatedAt, headEpoch).catch(error => {
-      entry.filed = false;
-      this.#disk.trouble.writing(error);
-    });
+    this.catalog.publish(entry, head, validatedAt, headEpoch).catch(error => this.#disk.trouble.writing(error));
   }
 
   copyUpload(address: ObjectAddress, options: CopyOptions): UploadCopy | undefined {

@@ -58,7 +58,10 @@ export class Eviction {
   constructor(options: EvictionOptions) {
     this.#options = options;
     this.#buckets = join(options.cacheDir, 'buckets');
-    const { algorithm = 'tinylfu', uses = new Uses({ seconds: () => Math.floor(options.now() / 1000), entries: 1024 }) } = options;
+    const {
+      algorithm = 'tinylfu',
+      uses = new Uses({ seconds: () => Math.floor(options.now() / 1000), entries: 1024 }),
+    } = options;
     this.#uses = uses;
     this.#ranking = createRanking(algorithm, uses);
     this.#pool = new Pool(this.#ranking);
@@ -75,10 +78,10 @@ export class Eviction {
    */
   admits(key: number, bytes: number): boolean {
     this.#uses.count(key);
-    const victims = this.#pool.victimsFor(bytes);
-    if (victims.length > 0 && this.#ranking.admits(key, victims)) return true;
-    if (performance.now() - this.#lookedAt > LOOK_EVERY) this.#lookAgain();
-    return victims.length === 0;
+    const isWorth = this.#ranking.admits(key, () => this.#pool.victimsFor(bytes));
+    const isOld = performance.now() - this.#lookedAt > LOOK_EVERY;
+    if (isOld && (!isWorth || this.#pool.size === 0)) this.#lookAgain();
+    return isWorth;
   }
 
   /** Removes something, as long as it is not `enough`. False when there was nothing where it looked. */

@@ -25,8 +25,8 @@ export interface Candidate {
 export interface Ranking {
   /** The lowest goes first. */
   rank(candidate: Candidate): number;
-  /** Whether a newcomer, whose use has been counted, is worth that these go for it. There is at least one. */
-  admits(key: number, victims: readonly Candidate[]): boolean;
+  /** Whether a newcomer, whose use has been counted, is worth that these go for it. */
+  admits(key: number, victims: () => readonly Candidate[]): boolean;
   /** Told of what was found wherever one looked. */
   seen?(sample: readonly Candidate[]): void;
   /** Asked before the lowest goes: true where it stays for a further round. */
@@ -69,9 +69,9 @@ class TinyLfu implements Ranking {
     return frequency(this.#uses, candidate) * CLASS + usedAt(this.#uses, candidate);
   }
 
-  admits(key: number, victims: readonly Candidate[]): boolean {
+  admits(key: number, victims: () => readonly Candidate[]): boolean {
     const known = this.#uses.frequency(key);
-    return victims.every(victim => known > frequency(this.#uses, victim));
+    return victims().every(victim => known > frequency(this.#uses, victim));
   }
 }
 
@@ -79,19 +79,18 @@ class TinyLfu implements Ranking {
 const SMALL = 0.1;
 /** Uses in the small queue that earn a place in the main one. */
 const USES_TO_MOVE = 2;
-/** Files by which one tells how old the last of the small queue is. */
+/** Files that were seen last, by which one tells how much is in which queue. */
 const REMEMBERED = 512;
 
 /**
- * S3-FIFO without its queues, of which a file's age tells the place. The youngest tenth of the bytes is the small queue: what
- * is older, but was not used twice since it came, should have left and goes first. The rest is the main queue: the oldest goes
- * unless it was used since its last round. The sketch is the ghost queue: what it knows belongs to the main queue at once.
+ * S3-FIFO without its queues: what was used twice since it came is in the main queue, all else in the small one, where its age is
+ * its place. As long as the small queue has more than a tenth of the bytes, its oldest goes; else the oldest of the main queue,
+ * unless it was used since its last round. The sketch is the ghost queue: what it knows comes to the main queue at once.
  */
 class S3Fifo implements Ranking {
   readonly #uses: Uses;
   #remembered: Candidate[] = [];
-  /** Who came before this time has left the small queue. */
-  #smallSince = 0;
+  #isSmallFull = true;
 
   constructor(uses: Uses) {
     this.#uses = uses;
@@ -99,24 +98,17 @@ class S3Fifo implements Ranking {
 
   seen(sample: readonly Candidate[]): void {
     this.#remembered = [...this.#remembered, ...sample].slice(-REMEMBERED);
-    let left = SMALL * this.#remembered.reduce((sum, { bytes }) => sum + bytes, 0);
-    const byAge = this.#remembered
-      .filter(({ keys }) => !this.#uses.isFavoured(keys[0]))
-      .map(candidate => ({ bytes: candidate.bytes, queuedAt: this.#queuedAt(candidate) }))
-      .sort((a, b) => b.queuedAt - a.queuedAt);
-    this.#smallSince = 0;
-    for (const { bytes, queuedAt } of byAge) {
-      left -= bytes;
-      if (left > 0) continue;
-      this.#smallSince = queuedAt;
-      break;
+    let [small, all] = [0, 0];
+    for (const candidate of this.#remembered) {
+      all += candidate.bytes;
+      if (!this.#isMain(candidate)) small += candidate.bytes;
     }
+    this.#isSmallFull = small > SMALL * all;
   }
 
   rank(candidate: Candidate): number {
-    const queuedAt = this.#queuedAt(candidate);
-    if (this.#isMain(candidate)) return CLASS + queuedAt;
-    return queuedAt >= this.#smallSince ? 2 * CLASS + queuedAt : queuedAt;
+    const queue = this.#isMain(candidate) ? 1 : this.#isSmallFull ? 0 : 2;
+    return queue * CLASS + (this.#uses.queuedAt(candidate.keys[0]) || candidate.madeAt);
   }
 
   spares(candidate: Candidate): boolean {
@@ -127,16 +119,12 @@ class S3Fifo implements Ranking {
   }
 
   admits(key: number): boolean {
-    this.#uses.arrived(key, this.#uses.frequency(key) > 1);
+    this.#uses.arrived(key, this.#uses.credit(key) > 0);
     return true;
   }
 
   #isMain({ keys: [key] }: Candidate): boolean {
     return this.#uses.isFavoured(key) || this.#uses.credit(key) >= USES_TO_MOVE;
-  }
-
-  #queuedAt({ keys: [key], madeAt }: Candidate): number {
-    return this.#uses.queuedAt(key) || madeAt;
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Stats } from 'node:fs';
 import { basename, join } from 'node:path';
-import { hashIn, hasEpoch, isEpochInUse, isFolder, isYoungEpoch, keyOf, LEAF, namesIn } from './leaves.ts';
+import { hasEpoch, hashIn, isEpochInUse, isFolder, isYoungEpoch, keyOf, LEAF, namesIn } from './leaves.ts';
 import type { Candidate } from './ranking.ts';
 import { allocatedBytes } from './scratch.ts';
 import { unreadKey } from './unread-head.ts';

@@ -9,7 +9,8 @@ import { FrequencySketch } from '../memory/sketch.ts';
  */
 const MAGIC = 'cistern-uses';
 const VERSION = 1;
-const HEADER = new RegExp(`^${MAGIC} (\\d{1,6})(?: (\\d{1,10}) (\\d{1,10}) ([0-9a-f]{16}))?\\n`);
+const ANY_VERSION = new RegExp(`^${MAGIC} (\\d{1,6}) `);
+const HEADER = new RegExp(`^${MAGIC} ${VERSION} (\\d{1,10}) (\\d{1,10}) ([0-9a-f]{16})\\n`);
 /** More than the largest sketch takes, with what LZ4 adds to what it can't shrink. */
 export const LARGEST = 20 << 20;
 const MOST_ENTRIES = 1 << 20;
@@ -24,10 +25,12 @@ export async function encodeUses(sketch: FrequencySketch): Promise<Buffer> {
 
 /** `other` for a file of a version that is not known, undefined for one that is damaged. */
 export async function decodeUses(file: Buffer): Promise<FrequencySketch | 'other' | undefined> {
-  const header = HEADER.exec(file.toString('latin1', 0, 80));
+  const begin = file.toString('latin1', 0, 80);
+  const version = ANY_VERSION.exec(begin)?.[1];
+  if (version !== undefined && Number(version) !== VERSION) return 'other';
+  const header = HEADER.exec(begin);
   if (!header) return undefined;
-  const [line, version, entriesText, uses, checksum] = header;
-  if (Number(version) !== VERSION) return 'other';
+  const [line, entriesText, uses, checksum] = header;
   const entries = Number(entriesText);
   const frame = file.subarray(line.length);
   if (!(entries >= 16 && entries <= MOST_ENTRIES) || hexOf(frame) !== checksum) return undefined;

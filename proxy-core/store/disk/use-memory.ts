@@ -129,7 +129,8 @@ export class UseMemory {
     const living = new Set(await namesIn(scratch.volume, join(cacheDir, 'instances')));
     const ended = (await this.#byAge()).filter(name => name !== instance && !living.has(`${name}.json`));
     for (const [i, name] of ended.entries())
-      if (this.#taken.has(name) || i >= MOST_FILES) await scratch.volume.unlink(join(this.#folder, name)).catch(() => {});
+      if (this.#taken.has(name) || i >= MOST_FILES)
+        await scratch.volume.unlink(join(this.#folder, name)).catch(() => {});
   }
 
   /** The latest first. */

@@ -5,6 +5,8 @@ const MOST_ENTRIES = 1 << 20;
 const LEAST_ENTRIES = 256;
 const MOST_PLACES = 1 << 20;
 const PLACES_PER_ENTRY = 2;
+/** Places that a key may have. */
+const WAYS = 4;
 /** Uses of the same within so many seconds are one: the requests of one download, a storm of HEADs. */
 const SAME_USE = 10;
 /** How often the use of a file is written down on the volume, seconds. */
@@ -25,8 +27,8 @@ export interface UsesOptions {
 
 /**
  * How often and when the files of the cache were used, whichever tier the bytes came from: a sketch of frequencies, which
- * knows what is not there (any more), too, and a table of last uses. Both have a fixed size, whatever the cache holds; where
- * two files share a place in the table, the earlier one's last use is what its file tells.
+ * knows what is not there (any more), too, and a table of last uses. Both have a fixed size, whatever the cache holds; where the
+ * table has no place for a file, the last use is what the file itself tells.
  */
 export class Uses {
   readonly #seconds: () => number;
@@ -68,27 +70,25 @@ export class Uses {
   /** Counts a use. True when it is time to write it down on the volume. */
   count(key: number): boolean {
     const now = this.#seconds();
-    const at = key & (this.#keys.length - 1);
-    const isKnown = this.#keys[at] === key;
-    if (isKnown && now - this.#usedAt[at]! < SAME_USE) return false;
-    if (!isKnown) {
-      this.#keys[at] = key;
-      this.#queuedAt[at] = 0;
-      this.#marks[at] = 0;
-    } else if ((this.#marks[at]! & CREDIT) < MOST_CREDIT) this.#marks[at]!++;
-    this.#usedAt[at] = now;
+    const known = this.#find(key);
+    if (known >= 0 && now - this.#usedAt[known]! < SAME_USE) return false;
     this.#counted++;
     if (this.#sketch.estimate(key) === 0 && ++this.#unknown > this.#sketch.entries) this.ensure(this.#unknown);
     this.#sketch.increment(key);
-    if (!this.#noted || now - this.#queuedAt[at]! < NOTE_EVERY) return false;
-    this.#queuedAt[at] = now;
-    return true;
+    const at = this.#placeOf(key);
+    if (known >= 0 && (this.#marks[at]! & CREDIT) < MOST_CREDIT) this.#marks[at]!++;
+    this.#usedAt[at] = now;
+    return this.#noted && now - this.#queuedAt[at]! >= NOTE_EVERY;
+  }
+
+  /** It is being written down. */
+  noted(key: number): void {
+    this.#queuedAt[this.#placeOf(key)] = this.#seconds();
   }
 
   /** A file has come to its place: that is no use. @param favoured the sketch knew it, though it was not there */
   arrived(key: number, favoured: boolean): void {
-    const at = key & (this.#keys.length - 1);
-    this.#keys[at] = key;
+    const at = this.#placeOf(key);
     this.#usedAt[at] = this.#queuedAt[at] = this.#seconds();
     this.#marks[at] = favoured ? FAVOURED : 0;
   }
@@ -100,34 +100,32 @@ export class Uses {
 
   /** When it was used last, s on the volume's clock, as far as this process knows. */
   usedAt(key: number): number {
-    const at = key & (this.#keys.length - 1);
-    return this.#keys[at] === key ? this.#usedAt[at]! : 0;
+    const at = this.#find(key);
+    return at >= 0 ? this.#usedAt[at]! : 0;
   }
 
   /** When it took its place in the queue, s on the volume's clock, as far as this process knows. */
   queuedAt(key: number): number {
-    const at = key & (this.#keys.length - 1);
-    return this.#keys[at] === key ? this.#queuedAt[at]! : 0;
+    const at = this.#find(key);
+    return at >= 0 ? this.#queuedAt[at]! : 0;
   }
 
   /** Uses since it came or, where that is not known, as many as the sketch has counted since. */
   credit(key: number): number {
-    const at = key & (this.#keys.length - 1);
-    if (this.#keys[at] === key) return this.#marks[at]! & CREDIT;
+    const at = this.#find(key);
+    if (at >= 0) return this.#marks[at]! & CREDIT;
     return Math.min(MOST_CREDIT, Math.max(0, this.#sketch.estimate(key) - 1));
   }
 
   isFavoured(key: number): boolean {
-    const at = key & (this.#keys.length - 1);
-    return this.#keys[at] === key && (this.#marks[at]! & FAVOURED) !== 0;
+    const at = this.#find(key);
+    return at >= 0 && (this.#marks[at]! & FAVOURED) !== 0;
   }
 
   /** One of its uses has kept it from being evicted, and it has gone to the end of the queue. */
   spend(key: number): void {
     const credit = this.credit(key);
-    const at = key & (this.#keys.length - 1);
-    if (this.#keys[at] !== key) this.#usedAt[at] = 1;
-    this.#keys[at] = key;
+    const at = this.#placeOf(key);
     this.#queuedAt[at] = this.#seconds();
     this.#marks[at] = FAVOURED | Math.max(0, credit - 1);
   }
@@ -142,8 +140,7 @@ export class Uses {
     this.#makeTable();
     for (let i = 0; i < keys.length; i++) {
       if (usedAt[i] === 0) continue;
-      const at = keys[i]! & (this.#keys.length - 1);
-      this.#keys[at] = keys[i]!;
+      const at = this.#place(keys[i]!);
       this.#usedAt[at] = usedAt[i]!;
       this.#queuedAt[at] = queuedAt[i]!;
       this.#marks[at] = marks[i]!;
@@ -154,6 +151,30 @@ export class Uses {
   limit(files: number): void {
     this.#most = Math.min(MOST_ENTRIES, Math.max(files, LEAST_ENTRIES));
     this.ensure(files);
+  }
+
+  /** Where a key is; negative where it is not. */
+  #find(key: number): number {
+    const first = key & (this.#keys.length - WAYS);
+    for (let at = first; at < first + WAYS; at++) if (this.#keys[at] === key && this.#usedAt[at] !== 0) return at;
+    return -1;
+  }
+
+  /** A place for a key that has none: that of the one that was not used for longest, of those it may have. */
+  #place(key: number): number {
+    const first = key & (this.#keys.length - WAYS);
+    let oldest = first;
+    for (let at = first + 1; at < first + WAYS; at++) if (this.#usedAt[at]! < this.#usedAt[oldest]!) oldest = at;
+    this.#keys[oldest] = key;
+    this.#usedAt[oldest] = 1;
+    this.#queuedAt[oldest] = 0;
+    this.#marks[oldest] = 0;
+    return oldest;
+  }
+
+  #placeOf(key: number): number {
+    const known = this.#find(key);
+    return known >= 0 ? known : this.#place(key);
   }
 
   #makeTable(): void {

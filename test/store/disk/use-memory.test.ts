@@ -48,7 +48,8 @@ async function end(cacheDir: string, instance: string, process: Process): Promis
   await volume.unlink(join(cacheDir, 'instances', `${instance}.json`));
 }
 
-const filesOf = (cacheDir: string) => (existsSync(join(cacheDir, 'uses')) ? readdirSync(join(cacheDir, 'uses')).sort() : []);
+const filesOf = (cacheDir: string) =>
+  existsSync(join(cacheDir, 'uses')) ? readdirSync(join(cacheDir, 'uses')).sort() : [];
 
 describe('what is known of uses', () => {
   it('is known to the process that comes after, whose file takes the place of the one before', async () => {
@@ -157,6 +158,8 @@ describe('a file of uses', () => {
 
   it('says that it is of another version', async () => {
     const file = await encodeUses(new FrequencySketch(100));
-    expect(await decodeUses(Buffer.from(file.toString('latin1').replace('uses 1 ', 'uses 2 '), 'latin1'))).toBe('other');
+    expect(await decodeUses(Buffer.from(file.toString('latin1').replace('uses 1 ', 'uses 2 '), 'latin1'))).toBe(
+      'other',
+    );
   });
 });

@@ -36,13 +36,15 @@ describe('uses', () => {
     expect(uses.frequency(7)).toBe(2);
   });
 
-  it('are known by when they were, until another file takes the place', () => {
+  it('are known by when they were, until others take the place', () => {
     const { uses, clock } = create();
     uses.count(7);
     clock.seconds += 60;
     uses.count(8);
     expect([uses.usedAt(7), uses.usedAt(8), uses.usedAt(9)]).toEqual([1_000_000, 1_000_060, 0]);
-    uses.count(7 + 512);
+    for (let other = 1; other <= 3; other++) uses.count(7 + other * 512);
+    expect(uses.usedAt(7)).toBe(1_000_000);
+    uses.count(7 + 4 * 512);
     expect(uses.usedAt(7)).toBe(0);
     expect(uses.frequency(7)).toBe(1);
   });
@@ -50,6 +52,7 @@ describe('uses', () => {
   it('are to be noted on the volume once an hour, and not at all where files have their place in a queue', () => {
     const { uses, clock } = create();
     expect(uses.count(7)).toBe(true);
+    uses.noted(7);
     clock.seconds += 3000;
     expect(uses.count(7)).toBe(false);
     clock.seconds += 600;

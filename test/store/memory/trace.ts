@@ -5,7 +5,9 @@ import { fileURLToPath } from 'node:url';
  * A public block trace (CloudPhysics, shipped with libCacheSim) and the object misses of libCacheSim's own tests
  * (`test/test_evictionAlgo.c`: LRU; S3-FIFO is its `S3FIFOv0`). It lies beside the project, not in it.
  */
-export const TRACE = fileURLToPath(new URL('../../../../shared/data/cloudPhysicsIO.oracleGeneral.bin', import.meta.url));
+export const TRACE = fileURLToPath(
+  new URL('../../../../shared/data/cloudPhysicsIO.oracleGeneral.bin', import.meta.url),
+);
 export const isTraceThere = existsSync(TRACE);
 
 export const MIB = 1024 * 1024;
