@@ -32,7 +32,9 @@ export async function answer({ cacheDir, algorithm, bytes, evict }: EvictionPlan
     cacheDir,
     instance: 'bench',
     modes,
-    onBytes: change => void (gone.bytes -= change),
+    onBytes: change => {
+      gone.bytes -= change;
+    },
   });
   const now = () => Date.now();
   const eviction = new Eviction({

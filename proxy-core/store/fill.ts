@@ -19,8 +19,8 @@ export interface FillTarget {
    * can't see what the disk has.
    */
   claim(span: Span): Promise<Claim | undefined>;
-  /** What the uses of the bytes from `start` on are counted by. */
-  use(start: number): number;
+  /** What the uses of the bytes from `start` on are counted by; undefined where they are wanted, whatever goes for them. */
+  use(start: number): number | undefined;
   /** An extent has its place. */
   onExtent(extent: Extent): void;
   /** Content as it comes in; a view that is overwritten afterwards. Goes on while the disk is left out. */

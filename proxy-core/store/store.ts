@@ -221,7 +221,7 @@ export class Store implements UploadStore {
           folder: entry.paths.extents(head.version, head.length, gibOf(extent.start)).folder,
         }),
         claim: wanted => this.#extents.claim(entry, head, wanted),
-        use: start => stretchKey(entry.useKey, start),
+        use: start => (this.#isPinned(entry) ? undefined : stretchKey(entry.useKey, start)),
         onExtent: extent => {
           this.#extents.add(entry, head, extent);
           this.#merging.added(entry, head, extent);
@@ -293,9 +293,13 @@ export class Store implements UploadStore {
 
   /** Whether a head is worth writing, with what is behind it. One that takes the place of another has to: that one is of the past. */
   #isWorth(entry: ObjectEntry, bytes: number): boolean {
-    if (entry.filed || this.capacity.admits(allocated(bytes), entry.useKey)) return true;
+    if (entry.filed || this.#isPinned(entry) || this.capacity.admits(allocated(bytes), entry.useKey)) return true;
     this.#unworthy.add(entry);
     return false;
+  }
+
+  #isPinned({ folder, address }: ObjectEntry): boolean {
+    return this.#disk.pins.covers(folder, address.key);
   }
 
   /** The head was not worth its room, but now there is content that nobody would find without it. */

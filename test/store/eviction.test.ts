@@ -143,6 +143,15 @@ describe('what is new in a cache that is full', () => {
     expect(store.capacity.bytes).toBeLessThanOrEqual(8 * MIB);
   }, 30_000);
 
+  it('is written at the first read where its prefix is pinned', async () => {
+    const { store } = await full();
+    for await (const _ of store.care.pin(new AbortController().signal, { bucket: 'data', prefix: 'pin/' }));
+    const pinned = keys('pin/', 2);
+    for (const key of pinned) await get(store, key);
+    await store.capacity.settled();
+    expect(await onDisk(store, pinned)).toEqual(pinned);
+  }, 30_000);
+
   it('is written at the first read where several read it at once', async () => {
     const { store } = await full();
     const { entry, head } = await look(store, 'new', MIB);

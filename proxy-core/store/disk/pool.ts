@@ -1,7 +1,7 @@
 import type { Candidate, Ranking } from './ranking.ts';
 
 /** Files that are remembered from one look to the next, the lowest of all that were seen. */
-const SIZE = 64;
+const SIZE = 32;
 /** One of so many files that were looked at goes. */
 const LOOKED_AT_FOR_ONE = 8;
 /** More need not be compared with a newcomer that would take the place of many. */

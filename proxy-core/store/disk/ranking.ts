@@ -79,8 +79,8 @@ class TinyLfu implements Ranking {
 const SMALL = 0.1;
 /** Uses in the small queue that earn a place in the main one. */
 const USES_TO_MOVE = 2;
-/** Files that were seen last, by which one tells how much is in which queue. */
-const REMEMBERED = 512;
+/** How little each file that is seen forgets of those before, by which one tells how much is in which queue. */
+const REMEMBERED = 1 - 1 / 512;
 
 /**
  * S3-FIFO without its queues: what was used twice since it came is in the main queue, all else in the small one, where its age is
@@ -89,25 +89,24 @@ const REMEMBERED = 512;
  */
 class S3Fifo implements Ranking {
   readonly #uses: Uses;
-  #remembered: Candidate[] = [];
-  #isSmallFull = true;
+  /** Bytes of the files that were seen lately, and of those in the small queue. */
+  #seenBytes = 0;
+  #smallBytes = 0;
 
   constructor(uses: Uses) {
     this.#uses = uses;
   }
 
   seen(sample: readonly Candidate[]): void {
-    this.#remembered = [...this.#remembered, ...sample].slice(-REMEMBERED);
-    let [small, all] = [0, 0];
-    for (const candidate of this.#remembered) {
-      all += candidate.bytes;
-      if (!this.#isMain(candidate)) small += candidate.bytes;
+    for (const candidate of sample) {
+      this.#seenBytes = this.#seenBytes * REMEMBERED + candidate.bytes;
+      this.#smallBytes = this.#smallBytes * REMEMBERED + (this.#isMain(candidate) ? 0 : candidate.bytes);
     }
-    this.#isSmallFull = small > SMALL * all;
   }
 
   rank(candidate: Candidate): number {
-    const queue = this.#isMain(candidate) ? 1 : this.#isSmallFull ? 0 : 2;
+    const isSmallFull = this.#smallBytes > SMALL * this.#seenBytes;
+    const queue = this.#isMain(candidate) ? 1 : isSmallFull ? 0 : 2;
     return queue * CLASS + (this.#uses.queuedAt(candidate.keys[0]) || candidate.madeAt);
   }
 

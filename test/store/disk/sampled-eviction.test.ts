@@ -1,10 +1,12 @@
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { DiskTier } from '../../../bench/simulated/disk-tier.ts';
 import { hashOf, seeded } from '../../../bench/simulated/random.ts';
 import { EVICTION_ALGORITHMS, type EvictionAlgorithm } from '../../../proxy-core/store/memory/index.ts';
 import { isTraceThere, MIB, PUBLISHED, readTrace, SIZES, TRACE, type TraceRequest } from '../memory/trace.ts';
 
 const KIB = 1024;
+/** Of the sizes: 128, 384 and 1,024 MiB. */
+const SOME = [0, 2, 7];
 
 function tierOf(algorithm: EvictionAlgorithm, maxBytes: number): DiskTier {
   return new DiskTier({ algorithm, maxBytes, random: seeded(1) });
@@ -31,6 +33,9 @@ describe.skipIf(!isTraceThere)('the sampled disk tier, on the CloudPhysics trace
     requests = readTrace().map(request => ({ ...request, hash: hashOf(Number(BigInt(request.key) % 4_294_967_291n)) }));
   });
 
+  // Each takes a second or more, in which nothing else is heard.
+  beforeEach(() => new Promise(resolve => setTimeout(resolve, 1)));
+
   function misses(algorithm: EvictionAlgorithm, maxBytes: number): number {
     const tier = tierOf(algorithm, maxBytes);
     let count = 0;
@@ -41,17 +46,17 @@ describe.skipIf(!isTraceThere)('the sampled disk tier, on the CloudPhysics trace
     return count;
   }
 
-  it.each(SIZES.map((size, i) => [size, PUBLISHED.lru[i]!]))(
-    'lru misses within 3 percent of what exact lru does at %i MiB',
+  it.each(SOME.map(i => [SIZES[i]!, PUBLISHED.lru[i]!]))(
+    'lru misses within 2 percent of what exact lru does at %i MiB',
     (size, exact) => {
-      expect(Math.abs(misses('lru', size * MIB) / exact - 1)).toBeLessThan(0.03);
+      expect(Math.abs(misses('lru', size * MIB) / exact - 1)).toBeLessThan(0.02);
     },
   );
 
-  it.each(SIZES.map((size, i) => [size, PUBLISHED.s3fifo[i]!]))(
-    's3fifo misses within 5 percent of what exact s3fifo does at %i MiB',
+  it.each(SOME.map(i => [SIZES[i]!, PUBLISHED.s3fifo[i]!]))(
+    's3fifo misses within 8 percent of what exact s3fifo does at %i MiB',
     (size, exact) => {
-      expect(Math.abs(misses('s3fifo', size * MIB) / exact - 1)).toBeLessThan(0.05);
+      expect(Math.abs(misses('s3fifo', size * MIB) / exact - 1)).toBeLessThan(0.08);
     },
   );
 
