@@ -9,6 +9,8 @@ export interface RunningCistern {
   /** `http://127.0.0.1:port`, as it goes into HTTP_PROXY */
   readonly url: string;
   readonly pid: number;
+  /** What it has written to stdout and stderr. */
+  said(): string;
   /** Ends it by SIGTERM; answers its exit code */
   stop(): Promise<number | null>;
 }
@@ -58,6 +60,7 @@ export async function startCistern(
   return {
     url,
     pid: child.pid!,
+    said: () => said.join(''),
     stop: () => {
       child.kill('SIGTERM');
       return exited;

@@ -6,9 +6,9 @@ import { startCistern } from '../clients/cistern.ts';
 import { formRequest, uploadRequest } from '../model/write-requests.ts';
 import { type Sent, Writer } from '../model/writer.ts';
 import { ALICE, BOB, CAROL, generatedBody, type Principal, startOrigin } from '../origin/index.ts';
-import { type Ask, Client, eventually, filesUnder, MIB } from '../read/helpers.ts';
+import { type Ask, Client, eventually, filesUnder } from '../read/helpers.ts';
 
-const BODY = generatedBody(6 * MIB, 8).read(0, 6 * MIB);
+const BODY = generatedBody(300_000, 8).read(0, 300_000);
 const PEOPLE = [ALICE, BOB, CAROL];
 const FORMS = ['plain', 'unsigned', 'signed', 'signed-trailer', 'unsigned-trailer', 'presigned'] as const;
 
@@ -90,7 +90,7 @@ it('no file that a process writes holds a secret, token or signature: cache, log
   const signatures = origin.requests.flatMap(({ path, headers }) =>
     [...`${path} ${headers.authorization ?? ''}`.matchAll(/Signature=([0-9a-f]{64})/g)].map(([, one]) => one!),
   );
-  expect(signatures.length).toBeGreaterThan(40);
+  expect(signatures.length).toBeGreaterThan(30);
   const secrets = [...new Set([...PEOPLE.flatMap(secretsOf), ...signatures])];
   const holds = async (path: string) => {
     const text = `${path}\n${await readFile(path, 'latin1')}`;

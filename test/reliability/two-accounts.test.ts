@@ -1,7 +1,9 @@
-import { chmod, chown, mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
+import { objectAddress } from '../../proxy-core/request/index.ts';
+import { objectHash } from '../../proxy-core/store/disk/paths.ts';
 import { type RunningCistern, startCistern } from '../clients/cistern.ts';
 import { generatedBody, startOrigin } from '../origin/index.ts';
 import { Client, eventually, filesUnder, MIB } from '../read/helpers.ts';
@@ -77,7 +79,6 @@ async function owned(folder: string): Promise<{ path: string; uid: number; gid: 
 }
 
 async function logged(folder: string): Promise<string> {
-  const { readFile } = await import('node:fs/promises');
   const files = (await filesUnder(folder)).filter(path => path.includes('/logs/app/'));
   return (await Promise.all(files.map(path => readFile(path, 'utf8')))).join('');
 }
@@ -97,6 +98,9 @@ describeWith('accounts', 'two accounts that share a cache folder (file_mode: sha
       const expected = key === 'small' ? Buffer.from('a few bytes') : BODY;
       await anna.client.send({ key });
       await eventually(async () => (await bodies(() => anna.client.send({ key }), key)) === 0);
+      // What is stored behind an answer takes a moment.
+      const head = `${objectHash(objectAddress(origin.address, 'data', key))}.head`;
+      await eventually(async () => (await filesUnder(cacheDir)).some(path => path.endsWith(head)));
       const count = await bodies(async () => {
         expect((await bert.client.send({ key })).body.equals(expected), key).toBe(true);
       }, key);
