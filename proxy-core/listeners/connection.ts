@@ -47,18 +47,19 @@ export class Connection {
   }
 
   /**
-   * False for the first request, or the `last` word, that there is no room for. Node's HTTP server would read on while they
-   * wait, and keep each request that it reads.
+   * A request that came before the answer to the latest was through: `take` takes it in when its turn comes. The first that there
+   * is no room for is refused when all before it have been answered, and what comes behind it is not looked at.
    */
-  waitInLine(take: () => void, last = false): boolean {
-    const room = this.#pipelined.length < MOST_PIPELINED && !this.#overrun;
-    if (room || last) this.#pipelined.push(take);
-    const told = this.#overrun;
-    this.#overrun ||= !room;
-    // Later, because the parser lets the socket go on when it has come to the end of a request; and each time, because the body
-    // of one that waits does so, too.
-    if (this.#overrun) process.nextTick(readNoMore, this);
-    return room || told;
+  waitInLine(take: () => void, refuse: () => void): void {
+    if (!this.#overrun && this.#pipelined.length < MOST_PIPELINED) {
+      this.#pipelined.push(take);
+      return;
+    }
+    if (!this.#overrun) this.#pipelined.push(refuse);
+    this.#overrun = true;
+    // Node's HTTP server would read on, and keep each request that it reads. Later, because the parser lets the socket go on when
+    // it has come to the end of a request; and each time, because the body of one that waits does so, too.
+    process.nextTick(readNoMore, this);
   }
 
   /** The latest answer is through. What is refused at once doesn't keep the next one waiting. */

@@ -4,6 +4,7 @@ import { CisternError } from '../errors.ts';
 import type { Wire } from '../read/index.ts';
 import { type ClientLimits, Connection } from './connection.ts';
 import type { Inlet, Listening } from './inlet.ts';
+import type { InnerResponse } from './inner-response.ts';
 import { intake } from './intake.ts';
 import { Lane } from './lane.ts';
 import type { PlainHead } from './plain-head.ts';
@@ -221,8 +222,10 @@ class HttpForwardProxy implements ForwardProxy {
     if (connection.last) return;
     if (connection.res) {
       // Pipelined: one after the other, so that a read behind a write sees what was written (RFC 9112 section 9.3.2).
-      if (!connection.waitInLine(() => this.#take(req, res, expectsContinue)))
-        connection.waitInLine(() => this.#refuseRaw(connection, new CisternError('SlowDown')), true);
+      connection.waitInLine(
+        () => this.#take(req, res, expectsContinue),
+        () => this.#refuseRaw(connection, new CisternError('SlowDown')),
+      );
       return;
     }
     const method = req.method!;
@@ -274,7 +277,7 @@ class HttpForwardProxy implements ForwardProxy {
     connection.req = undefined;
     connection.res = undefined;
     // It said so: nothing that comes behind it is acted upon (RFC 9112 section 9.6).
-    if ((res as Inner)._last === true) connection.last = true;
+    if ((res as InnerResponse)._last === true) connection.last = true;
     if (this.#stopping) connection.socket.destroySoon();
     else connection.takeNext();
   }
@@ -347,11 +350,6 @@ class HttpForwardProxy implements ForwardProxy {
       else if (connection.overdue(now, this.#options)) connection.socket.destroy();
     }
   }
-}
-
-/** A field of every ServerResponse of Node 20 to 24 that its declarations leave out: the connection ends with this answer. */
-interface Inner {
-  _last?: boolean;
 }
 
 function parserError(error: { code?: string; reason?: string }): CisternError | undefined {

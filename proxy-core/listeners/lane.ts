@@ -2,6 +2,7 @@ import { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { CisternError } from '../errors.ts';
 import type { Wire } from '../read/index.ts';
+import type { InnerResponse } from './inner-response.ts';
 import { type PlainHead, readPlainHead } from './plain-head.ts';
 
 /** What a lane asks of the listener it belongs to. */
@@ -175,7 +176,7 @@ export class Lane implements Wire {
   #onFinish(res: ServerResponse): void {
     const socket = this.#socket;
     res.detachSocket(socket);
-    if ((res as Inner)._last !== false) {
+    if ((res as InnerResponse)._last !== false) {
       this.stop();
       socket.destroySoon();
     }
@@ -184,7 +185,7 @@ export class Lane implements Wire {
 
   static closed(lane: Lane, res: ServerResponse): void {
     if (!res.closed) {
-      const inner = res as Inner;
+      const inner = res as InnerResponse;
       inner.destroyed = true;
       inner._closed = true;
       res.emit('close');
@@ -249,14 +250,6 @@ export class Lane implements Wire {
     if (this.#ended) socket.emit('end');
     else if (socket.isPaused()) socket.resume();
   }
-}
-
-/** Fields of every ServerResponse of Node 20 to 24 that its declarations leave out or call read-only. */
-interface Inner {
-  /** The connection ends with this answer. Whatever isn't known to leave it open ends it. */
-  _last?: boolean;
-  _closed?: boolean;
-  destroyed: boolean;
 }
 
 const { closed } = Lane;

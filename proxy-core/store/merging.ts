@@ -4,7 +4,6 @@ import { EXTENT } from './disk/extent-format.ts';
 import type { Extent, ExtentIndex } from './disk/extent-index.ts';
 import { ExtentOutput, type Room } from './disk/extent-output.ts';
 import type { OpenFiles } from './disk/open-files.ts';
-import { gibOf } from './disk/paths.ts';
 import type { Scratch } from './disk/scratch.ts';
 import type { ObjectEntry } from './entry.ts';
 import type { Extents } from './extents.ts';
@@ -136,16 +135,13 @@ export class Merging {
     const { pool, scratch, room, files } = this.#options;
     const binding = { hash: entry.paths.hash, version: head.version };
     const index = entry.index(span.start);
-    const place = (extent: Span) => ({
-      path: entry.paths.extent(head.version, head.length, extent),
-      folder: entry.paths.extents(head.version, head.length, gibOf(extent.start)).folder,
-    });
+    const place = (extent: Span) => entry.paths.place(head.version, head.length, extent);
     const first = index.at(span.start);
-    if (!first) return undefined;
+    // Reads and fills have the memory first.
+    if (!first || pool.tight) return undefined;
     const { compressed: compress } = files.get(first) ?? (await files.open(first, binding));
     const output = await ExtentOutput.begin({ scratch, room, binding, compress, place }, span);
-    // What lets reads and fills have the memory.
-    const piece = pool.tight ? undefined : pool.take();
+    const piece = pool.take();
     let stuck = false;
     try {
       for (let at = span.start; at <= span.end && piece; ) {

@@ -191,10 +191,7 @@ export class Store implements UploadStore {
       target: {
         hash: entry.paths.hash,
         version: head.version,
-        place: extent => ({
-          path: entry.paths.extent(head.version, head.length, extent),
-          folder: entry.paths.extents(head.version, head.length, gibOf(extent.start)).folder,
-        }),
+        place: extent => entry.paths.place(head.version, head.length, extent),
         claim: wanted => this.#extents.claim(entry, head, wanted),
         onExtent: extent => {
           this.#extents.add(entry, head, extent);

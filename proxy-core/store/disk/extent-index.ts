@@ -8,6 +8,8 @@ export interface Extent extends Span {
 /** The extents known of one version in one GiB of it, sorted by start; they may overlap. Pure in-memory bookkeeping. */
 export class ExtentIndex {
   #extents: Extent[] = [];
+  /** None is longer: a look backwards can stop there. Small where a reader takes small pieces, of which there may be thousands. */
+  #longest = 0;
   /** Added since the last look, and when: a look that began earlier has not seen them. */
   #added: { extent: Extent; at: number }[] = [];
   /** Monotonic time of the last look at the directory, ms. */
@@ -22,6 +24,7 @@ export class ExtentIndex {
     this.#extents = extents
       .map(extent => known.get(extent.path) ?? extent)
       .sort((a, b) => a.start - b.start || b.end - a.end);
+    this.#longest = this.#extents.reduce((longest, extent) => Math.max(longest, lengthOf(extent)), 0);
     this.#added = [];
     this.listedAt = listedAt;
     for (const { extent } of since) this.add(extent);
@@ -30,6 +33,7 @@ export class ExtentIndex {
   add(extent: Extent): void {
     if (this.known(extent)) return;
     this.#added.push({ extent, at: performance.now() });
+    this.#longest = Math.max(this.#longest, lengthOf(extent));
     this.#extents.splice(this.#firstAfter(extent.start), 0, extent);
   }
 
@@ -52,7 +56,7 @@ export class ExtentIndex {
     let best: Extent | undefined;
     for (let i = this.#firstAfter(offset) - 1; i >= 0; i--) {
       const extent = this.#extents[i];
-      if (!extent || offset - extent.start >= MAX_EXTENT) break;
+      if (!extent || offset - extent.start >= this.#longest) break;
       if (extent.end >= offset && extent.path !== but && (!best || extent.end > best.end)) best = extent;
     }
     return best;
@@ -93,5 +97,9 @@ export class ExtentIndex {
   }
 }
 
-/** No extent is longer (design section 2), so a look backwards can stop there. */
+/** No extent is longer (design section 2). */
 const MAX_EXTENT = 8 << 20;
+
+function lengthOf({ start, end }: Span): number {
+  return end - start + 1;
+}

@@ -64,6 +64,12 @@ export class ObjectPaths {
     return `${folder}/${prefix}${span.start}-${span.end}`;
   }
 
+  /** Where an extent goes, and the folder that it needs. */
+  place(version: string, length: number, span: Span): { path: string; folder: string } {
+    const { folder } = this.extents(version, length, gibOf(span.start));
+    return { path: this.extent(version, length, span), folder };
+  }
+
   part(version: string, length: number, number: number): string {
     return length <= EXTENT
       ? `${this.leaf}/${this.hash}.${version}.part-${number}`

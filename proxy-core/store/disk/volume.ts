@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
+import { isLocal } from './local-file-systems.ts';
 
 /** The disk did not do an operation in time, or is not being asked at the moment because it kept missing its deadline. */
 export class DiskUnavailable extends Error {
@@ -36,11 +37,6 @@ export interface VolumeOptions {
 
 /** A mode that a usual umask would take something from, which mkdir and open are subject to. */
 const forOthers = (mode: number) => (mode & 0o077) !== 0;
-
-/** File systems of this machine's own disks, by the numbers of Linux' statfs(2): ext2 to 4, XFS, Btrfs, F2FS, ZFS, tmpfs, overlayfs. */
-const LOCAL: ReadonlySet<number> = new Set([
-  0xef53, 0x58465342, 0x9123683e, 0xf2f52010, 0x2fc12fc1, 0x01021994, 0x794c7630,
-]);
 
 const MISSES_TO_OPEN = 3;
 const PROBE_EVERY = 2000;
@@ -240,7 +236,7 @@ export class Volume {
 
   async statfs(path: string): Promise<fs.StatsFs> {
     const found = await this.run<fs.StatsFs>(done => fs.statfs(path, done), undefined, path);
-    this.#local = process.platform === 'linux' && LOCAL.has(found.type);
+    this.#local = isLocal(found);
     return found;
   }
 

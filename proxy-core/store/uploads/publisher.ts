@@ -3,7 +3,6 @@ import type { Blocks } from '../blocks.ts';
 import type { Catalog } from '../catalog.ts';
 import type { Extent } from '../disk/extent-index.ts';
 import { encodeExtent, shrinks } from '../disk/extent-writer.ts';
-import { gibOf } from '../disk/paths.ts';
 import { allocated, type Scratch } from '../disk/scratch.ts';
 import type { ObjectEntry } from '../entry.ts';
 import type { Extents } from '../extents.ts';
@@ -152,8 +151,7 @@ export class Publisher {
     const version = { hash: paths.hash, version: head.version };
     const placed = await inParallel(files, async (file): Promise<Extent | undefined> => {
       const { from, to, size } = file;
-      const path = paths.extent(head.version, head.length, to);
-      const { folder } = paths.extents(head.version, head.length, gibOf(to.start));
+      const { path, folder } = paths.place(head.version, head.length, to);
       try {
         await bind(
           scratch.volume,
