@@ -74,7 +74,7 @@ describe('an instance', () => {
     const [instance, living] = [create(folder), create(folder)];
     await Promise.all([instance.start(), living.start()]);
     const [real, began] = [performance.now.bind(performance), performance.now()];
-    const clock = vi.spyOn(performance, 'now').mockImplementation(() => began + 55_000 + (real() - began));
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => began + 40_000 + (real() - began));
     afterTest(() => clock.mockRestore());
     await until(() => /"beat":[3-9]/.test(readFileSync(join(folder, 'instances', `${instance.id}.json`), 'utf8')));
     expect(existsSync(join(folder, 'instances', 'dead.json'))).toBe(true);
