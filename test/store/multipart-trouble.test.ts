@@ -59,6 +59,7 @@ describe('a crash', () => {
     for (let count = 0; !done; count += 2) {
       const folder = tempFolder();
       const dying = await openStore(folder);
+      await dying.store.capacity.settled();
       const asked = crashAfter(dying.store, count);
       await upload(dying.store, parts);
       const left = stagedIn(folder).length;

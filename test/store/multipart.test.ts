@@ -350,12 +350,14 @@ describe('the staging folder', () => {
 
   it('stays below uploads/ whatever bytes the id has', async () => {
     const { folder, a } = await openTwo();
-    const before = filesIn(folder).length;
+    // Those of instances come and go.
+    const kept = () => filesIn(folder).filter(name => !name.includes('/instances/'));
+    const before = kept().length;
     const ids = ['..', '../../../etc/x', '/', 'a/b', '.', '', 'x\0y', '%2e%2e', randomBytes(600).toString('latin1')];
     for (const id of ids) await a.store.multipart.created(OBJECT, id, CREATED);
     expect(stagedIn(folder)).toHaveLength(ids.length);
     for (const name of stagedIn(folder)) expect(name).toMatch(/^[0-9a-f]{64}$/);
-    expect(filesIn(folder)).toHaveLength(before + ids.length);
+    expect(kept()).toHaveLength(before + ids.length);
     for (const id of ids) await a.store.multipart.abort(OBJECT, id);
     expect(stagedIn(folder)).toEqual([]);
   });

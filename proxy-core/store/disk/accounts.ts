@@ -52,6 +52,9 @@ export class Accounts {
   #bytes = 0;
   #staged = 0;
   #added = 0;
+  /** The others look at this account. What is removed before could be missed by one that counts, and so is not told. */
+  #seen = false;
+  #untold = 0;
   /** What of the uploads that nobody has read is not this process's doing: they were found. */
   #unreadFound = 0;
   /** As published last. */
@@ -66,6 +69,10 @@ export class Accounts {
   }
 
   add(bytes: number, staged: boolean): void {
+    if (bytes < 0 && !this.#seen) {
+      this.#untold += bytes;
+      return;
+    }
     this.#bytes += bytes;
     if (staged) this.#staged += bytes;
     if (bytes <= 0) return;
@@ -156,7 +163,7 @@ export class Accounts {
 
   /** Whether so much more room may be taken. */
   fits(bytes: number): boolean {
-    return this.#used + bytes <= this.#allowed && this.#options.current();
+    return this.#used + bytes <= this.#most && this.#options.current();
   }
 
   /** How much more it could be after another heartbeat, as far as one can tell. */
@@ -196,7 +203,7 @@ export class Accounts {
           first,
           inHand: this.#inHand,
         })
-      : this.#used;
+      : Math.max(this.#used, -this.#untold) + all;
     // It may be lower than before: what others find from now on must hold from now on.
     this.#allowed = Math.min(this.#allowed, this.#ceiling);
     return {
@@ -217,9 +224,12 @@ export class Accounts {
     this.#others = all.flatMap(otherOf);
     for (const { id, state, facts } of all) if (state !== 'living' && !accountIn(facts)) this.#options.forget(id);
     this.#sum = latest([this.#sum, ...this.#others.map(({ account }) => account.sum)]);
-    if (!this.#sum || !whole) return;
+    if (!whole) return;
+    const isSeen = isSeenByAll(this.#options.id(), this.#others);
+    this.#seen ||= isSeen;
+    if (!this.#sum) return;
     this.#close(this.#sum);
-    if (isSeenByAll(this.#options.id(), this.#others))
+    if (isSeen)
       this.#allowed = allowed(this.#options.limit(), this.#elsewhere, this.#ceiling);
   }
 
@@ -242,6 +252,8 @@ export class Accounts {
     this.#staged = 0;
     this.#added = 0;
     this.#unreadFound = this.#options.unread();
+    this.#seen = false;
+    this.#untold = 0;
     this.#ceiling = 0;
     this.#allowed = Number.NEGATIVE_INFINITY;
   }
@@ -271,6 +283,11 @@ export class Accounts {
 
   get #used(): number {
     return this.#bytes + this.#options.reserved();
+  }
+
+  /** While nobody knows how large the cache is, what was removed may be added, by whoever removed it. */
+  get #most(): number {
+    return this.#sum ? this.#allowed : Math.min(this.#ceiling, -this.#untold);
   }
 
   get #elsewhere(): number {
