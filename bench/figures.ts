@@ -19,6 +19,7 @@ interface Figure {
 
 const ms: Figure = { text: value => `${digits(value)} ms` };
 const percent: Figure = { text: value => `${value.toFixed(0)} %` };
+const shares: Figure = { text: value => `${value.toFixed(1)} %` };
 const mebibytes: Figure = { text: value => `${value.toFixed(0)} MiB` };
 const times: Figure = { text: digits };
 const thousands: Figure = { text: value => `${digits(value / 1_000)} k req/s` };
@@ -47,6 +48,13 @@ export const FIGURES = {
   origin_requests: { text: value => value.toFixed(0) },
   /** Bytes that the origin sent, by the length of the object. */
   origin_bodies: { text: value => value.toFixed(2) },
+  hit_percent: shares,
+  byte_hit_percent: shares,
+  /** To the disk, in all. */
+  written_gigabytes: { text: value => `${digits(value)} GB` },
+  /** Of the volume, for each file that was evicted. */
+  operations_per_file: { text: digits },
+  operations_per_gigabyte: { text: value => `${value.toFixed(0)} /GB` },
   cpu_us_per_request: { text: value => `${digits(value)} µs/req` },
   cpu_s_per_gigabyte: { text: value => `${digits(value)} s/GB` },
   cpu_ms: ms,

@@ -89,6 +89,11 @@ export class Stage {
     await proxy?.stop();
   }
 
+  /** A folder of this scenario's, which goes with it. */
+  path(folder: string): string {
+    return join(this.#options.folder, folder);
+  }
+
   /** What a proxy that has stopped has left in the folder. */
   async clear(folder = 'proxy'): Promise<void> {
     await rm(join(this.#options.folder, folder), { recursive: true, force: true });

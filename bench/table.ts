@@ -20,7 +20,11 @@ export function changesTables(rows: readonly Row[], earlier: readonly Row[]): st
 
 /** The first of its figures that a row has is shown. */
 const COLUMNS: readonly { readonly title: string; readonly figures: readonly FigureName[] }[] = [
-  { title: 'result', figures: ['requests_per_second', 'gigabytes_per_second', 'ready_ms'] },
+  { title: 'result', figures: ['requests_per_second', 'gigabytes_per_second', 'ready_ms', 'hit_percent'] },
+  { title: 'of bytes', figures: ['byte_hit_percent'] },
+  { title: 'written', figures: ['written_gigabytes'] },
+  { title: 'disk ops', figures: ['operations_per_gigabyte'] },
+  { title: 'per file', figures: ['operations_per_file'] },
   { title: 'direct', figures: ['direct_requests_per_second', 'direct_gigabytes_per_second'] },
   { title: '× direct', figures: ['times_direct'] },
   { title: '× one conn.', figures: ['times_one_connection'] },

@@ -1,14 +1,18 @@
 import { objects } from '../objects.ts';
 import type { Shape } from '../shape.ts';
+import { WORKLOADS } from '../simulated/workloads.ts';
 import { cold } from './cold.ts';
 import { coldSmall } from './cold-small.ts';
+import { eviction } from './eviction.ts';
 import { firstByte } from './first-byte.ts';
 import { herd } from './herd.ts';
+import { hitRatios } from './hit-ratios.ts';
 import { huge } from './huge.ts';
 import { parallel } from './parallel.ts';
 import { put } from './put.ts';
 import { slowReaders } from './slow-readers.ts';
 import { start } from './start.ts';
+import { startMany } from './start-many.ts';
 import type { Scenario } from './types.ts';
 import { wan } from './wan.ts';
 import { large, ranges, small } from './warm.ts';
@@ -32,6 +36,22 @@ export const SCENARIOS: readonly Scenario[] = [
   { name: 'ranges-disk', pinned: true, ramMiB: LITTLE_RAM, run: ranges('ranges-disk', 'disk') },
   { name: 'cold', pinned: false, ramMiB: RAM, run: cold },
   { name: 'start', pinned: true, ramMiB: RAM, run: start },
+  {
+    name: 'start-1m',
+    pinned: true,
+    ramMiB: RAM,
+    run: startMany('start-1m', 'start to ready, 1,000,000 objects on disk', 1_000_000),
+  },
+  {
+    name: 'eviction',
+    pinned: false,
+    ramMiB: RAM,
+    run: eviction([
+      { id: 'eviction-10k', title: 'eviction from 10,000 objects of 64 KiB', objects: 10_000 },
+      { id: 'eviction-1m', title: 'eviction from 1,000,000 objects of 64 KiB', objects: 1_000_000 },
+    ]),
+  },
+  { name: 'hit-ratios', pinned: false, ramMiB: RAM, run: hitRatios(WORKLOADS) },
   beside('first-byte', firstByte),
   beside(
     'cold-small',

@@ -29,7 +29,7 @@ export const start: Run = async stage => {
   ];
 };
 
-function startFigures(proxy: ProxyProcess): Figures {
+export function startFigures(proxy: ProxyProcess): Figures {
   const account = accountOf(proxy.pid);
   return {
     ready_ms: proxy.readyMs,
@@ -38,6 +38,6 @@ function startFigures(proxy: ProxyProcess): Figures {
 }
 
 /** The run in the middle, by time. */
-function median(runs: Figures[]): Figures {
+export function median(runs: Figures[]): Figures {
   return runs.sort((a, b) => a.ready_ms! - b.ready_ms!)[Math.floor(runs.length / 2)]!;
 }

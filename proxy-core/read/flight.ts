@@ -218,6 +218,7 @@ export class Flight {
       sentAt,
       partNumber,
       settings,
+      shared: () => this.#readers.size > 1,
       urgent: () => this.#hasWaiting(),
       onChange: () => {
         this.nudge();

@@ -14,6 +14,7 @@ export interface KeepingOptions {
   readonly partNumber: number | undefined;
   readonly settings: ReadSettings;
   /** See the fill's options. */
+  shared(): boolean;
   urgent(): boolean;
   onChange(): void;
 }
@@ -49,6 +50,7 @@ export class Keeping {
       // A large object read once is best left to the disk; what of it is read again enters RAM from there.
       ram: settings.ram_cache_eligible && (head.length <= EXTENT || !store.takesFills),
       compression: mayCompress(settings, head, entry.address.key) ? 'try' : 'off',
+      shared: options.shared,
       urgent: options.urgent,
       onChange: options.onChange,
     });

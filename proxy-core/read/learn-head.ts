@@ -22,6 +22,7 @@ export function learnHead(
   const head = mergeHeads(known, seen);
   const stamp = { validatedAt: sentAt, epoch };
   store.adopt(entry, head, stamp);
+  store.used(entry, head);
   trust.allow(request, entry, epoch, sentAt);
   if (headEpoch === epoch && isSameHead(known, head))
     store.catalog.touch(entry, sentAt, epoch, Math.max(settings.get_ttl, settings.head_ttl));

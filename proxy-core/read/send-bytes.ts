@@ -1,5 +1,5 @@
 import type { Span } from '../request/index.ts';
-import type { Head } from '../store/index.ts';
+import { EXTENT, type Head } from '../store/index.ts';
 import { BodyLost, sendBody } from './body.ts';
 import type { Flight } from './flight.ts';
 import type { FlightReader } from './flight-reader.ts';
@@ -14,6 +14,7 @@ export async function sendBytes(reading: Reading, head: Head, span: Span, first?
   const source = { fetches, request, entry, head, epoch };
   const lifeline = new Lifeline(source, span);
   const passed = new Set<Flight>();
+  let counted = -1;
   const openGap = (missing: Span) => fetchGap(reading, head, missing);
   const ahead = parts.parallel.for(source, span, openGap, passed);
   try {
@@ -33,6 +34,9 @@ export async function sendBytes(reading: Reading, head: Head, span: Span, first?
         fetchAll: all => watched(reading, head, fetches.gap(request, entry, head, epoch, all)),
         fetchOwn: at => watched(reading, head, fetches.own(request, entry, head, epoch, at)),
         onProgress: (at, flight) => {
+          const stretch = Math.floor(at / EXTENT);
+          if (stretch !== counted) store.used(entry, head, at);
+          counted = stretch;
           lifeline.at = at;
           ahead?.advance(at, flight);
           if (flight) reading.interest?.leave();

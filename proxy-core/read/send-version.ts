@@ -39,8 +39,9 @@ export async function sendVersion(reading: Reading, head: Head, wanted: Wanted, 
   await sendBytes(reading, head, span).finally(() => lead.leave());
 }
 
-function begin({ request, out, cors }: Reading, head: Head, { span, status, part }: Wanted): void {
+function begin({ request, out, cors, entry, parts }: Reading, head: Head, { span, status, part }: Wanted): void {
   const { note, kind, facts } = request;
+  parts.store.used(entry, head);
   const length = span ? span.end - span.start + 1 : 0;
   const range = status === 206 && span ? `bytes ${span.start}-${span.end}/${head.length}` : undefined;
   const headers = replay(head, { length, range }, { checksums: facts.checksumMode, part, cors }, note);

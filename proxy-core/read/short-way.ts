@@ -72,12 +72,16 @@ function recall(store: Store, trust: Trust, question: ReadQuestion): Recalled | 
   const head = entry?.head;
   if (!entry || !head || (facts.checksumMode && !head.checksumsKnown) || !trust.mayServe(question, entry))
     return undefined;
-  if (kind.method === 'HEAD')
-    return kind.range === undefined ? { head, cells: [], from: 0, length: head.length, range: undefined } : undefined;
+  if (kind.method === 'HEAD') {
+    if (kind.range !== undefined) return undefined;
+    store.used(entry, head);
+    return { head, cells: [], from: 0, length: head.length, range: undefined };
+  }
   const span = kind.range === undefined ? { start: 0, end: head.length - 1 } : resolveRange(kind.range, head.length);
   if (span === 'unsatisfiable' || span.end < span.start) return undefined;
   const cells = cellsOf(store, entry, head, span);
   if (!cells) return undefined;
+  store.used(entry, head, span.start);
   return {
     head,
     cells,

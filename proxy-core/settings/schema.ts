@@ -73,7 +73,7 @@ const cache = Type.Object(
     eviction_algorithm: choice(
       'tinylfu',
       ['tinylfu', 'lru', 's3fifo'],
-      'What leaves memory first. `tinylfu` weighs how often and how recently content was read, and lets no one-time scan push out what is read again and again.',
+      'What leaves the cache first, memory and disk alike. `tinylfu` weighs how often and how recently content was read; where the cache is full, it keeps nothing new that is known less well than what would have to go, so that no one-time scan pushes out what is read again and again. `lru` keeps everything and gives up what was not read for longest; `s3fifo` gives up what was not read again soon after it came. On disk each picks from random samples.',
     ),
     get_ttl: duration(
       '60s',

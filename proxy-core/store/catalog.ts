@@ -191,6 +191,7 @@ export class Catalog {
     if (!entry || this.#dirty.has(entry)) return;
     if (entry.head?.written !== undefined) this.#options.onRead(entry);
     entry.setHead(undefined, 0, '', false);
+    entry.filed = false;
     entry.lookedAt = Number.NEGATIVE_INFINITY;
     if (epoch) entry.epoch = '';
   }
@@ -299,6 +300,7 @@ export class Catalog {
   }
 
   #adopt(entry: ObjectEntry, file: Buffer | undefined): void {
+    entry.filed = file !== undefined;
     if (!file) {
       entry.setHead(undefined, 0, '', false);
       return;

@@ -2,6 +2,7 @@ import type { ObjectAddress, Span } from '../request/index.ts';
 import { Claims } from './disk/claims.ts';
 import { ExtentIndex } from './disk/extent-index.ts';
 import { bucketFolder, gibOf, ObjectPaths, objectHash } from './disk/paths.ts';
+import { headKey } from './disk/use-keys.ts';
 import type { Head, Part } from './head.ts';
 
 /** How long what was seen on the volume may be relied on without another look, ms (design sections 6 and 7). */
@@ -27,6 +28,10 @@ export class ObjectEntry {
   headEpoch = '';
   /** The body is in the head file. */
   inline = false;
+  /** There is a head file, as far as is known; the one of an earlier version perhaps. */
+  filed = false;
+  /** What the uses of its head are counted by. */
+  readonly useKey: number;
   /** Monotonic ms of the last look at the volume. */
   lookedAt = Number.NEGATIVE_INFINITY;
   stampedAt = Number.NEGATIVE_INFINITY;
@@ -45,6 +50,7 @@ export class ObjectEntry {
     this.address = address;
     this.folder = bucketFolder(address.origin, address.bucket);
     this.paths = new ObjectPaths(cacheDir, address, objectHash(address));
+    this.useKey = headKey(this.paths.hash);
   }
 
   /**

@@ -4,7 +4,7 @@ import type { Claim } from './disk/claims.ts';
 import { inWords } from './disk/disk-error.ts';
 import { EXTENT } from './disk/extent-format.ts';
 import type { Extent } from './disk/extent-index.ts';
-import { ExtentOutput, type Room } from './disk/extent-output.ts';
+import { ExtentOutput, NotAdmitted, type Room } from './disk/extent-output.ts';
 import { shrinks } from './disk/extent-writer.ts';
 import type { Scratch } from './disk/scratch.ts';
 
@@ -19,6 +19,8 @@ export interface FillTarget {
    * can't see what the disk has.
    */
   claim(span: Span): Promise<Claim | undefined>;
+  /** What the uses of the bytes from `start` on are counted by; undefined where they are wanted, whatever goes for them. */
+  use(start: number): number | undefined;
   /** An extent has its place. */
   onExtent(extent: Extent): void;
   /** Content as it comes in; a view that is overwritten afterwards. Goes on while the disk is left out. */
@@ -38,6 +40,8 @@ export interface FillOptions {
   readonly compression: 'off' | 'try';
   /** Whether the disk takes anything at the moment; asked before each extent. */
   takes(): boolean;
+  /** Several read it at the same time: it is kept, however little is known of it, so that all can go at their own pace. */
+  shared(): boolean;
   /** Whether somebody is waiting for bytes that have not arrived: then the source must not be held up for long. */
   urgent(): boolean;
   /** What is pending or how busy it is has changed: the source may go on, readers may look again. */
@@ -189,7 +193,8 @@ export class Fill {
         if (extent.complete && !this.#dropping) await this.#publish(extent);
       }
     } catch (error) {
-      this.#leaveOut(inWords(error), start);
+      if (error instanceof NotAdmitted) this.#skip(undefined, start);
+      else this.#leaveOut(inWords(error), start);
     } finally {
       if (!stuck) piece.release();
     }
@@ -197,13 +202,14 @@ export class Fill {
 
   /** An extent for the first bytes from `start` on, in its stretch of 8 MiB, that are not on the disk already. */
   async #begin(start: number): Promise<ExtentOutput | undefined> {
-    const { span, target, scratch, room } = this.#options;
+    const { span, target, scratch, room, shared } = this.#options;
     const claim = await target.claim({ start, end: Math.min(span.end, (extentOf(start) + 1) * EXTENT - 1) });
     if (!claim) return undefined;
     const compress = this.#compress === true;
     const place = (extent: Span) => target.place(extent);
+    const use = shared() ? undefined : target.use(claim.span.start);
     try {
-      const extent = await ExtentOutput.begin({ scratch, room, binding: target, compress, place }, claim.span);
+      const extent = await ExtentOutput.begin({ scratch, room, binding: target, compress, place, use }, claim.span);
       this.#claim = claim;
       return extent;
     } catch (error) {
@@ -244,9 +250,9 @@ export class Fill {
     this.#skip(reason, at);
   }
 
-  /** Gives up the extent that `at` is in, and the one that is arriving. */
-  #skip(reason: string, at: number): void {
-    this.#tell(reason);
+  /** Gives up the extent that `at` is in, and the one that is arriving. @param reason undefined where nothing is wrong */
+  #skip(reason: string | undefined, at: number): void {
+    if (reason !== undefined) this.#tell(reason);
     this.#restUntil ??= performance.now();
     // What comes from now on is not taken, so that one of which only the beginning has come can't be finished.
     const arrived = this.#end % EXTENT === 0 || this.#end > this.#options.span.end;

@@ -81,6 +81,7 @@ export class ObjectFiles {
         return undefined;
       }
       this.#behind.delete(entry);
+      entry.filed = true;
       if (kept && entry.head?.version === head.version) entry.inline = true;
       return file.length;
     });
@@ -102,6 +103,7 @@ export class ObjectFiles {
     return this.#inTurn(entry, async () => {
       if (entry.head || (await this.overtaken(entry, epoch))) return;
       await this.#options.scratch.remove(entry.paths.head).catch(() => {});
+      entry.filed = false;
     });
   }
 

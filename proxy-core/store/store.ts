@@ -10,6 +10,7 @@ import { SMALL } from './disk/extent-format.ts';
 import { encodeExtent, shrinks } from './disk/extent-writer.ts';
 import { gibOf } from './disk/paths.ts';
 import { allocated } from './disk/scratch.ts';
+import { stretchKey } from './disk/use-keys.ts';
 import type { Volume } from './disk/volume.ts';
 import { DiskReads } from './disk-reads.ts';
 import type { ObjectEntry } from './entry.ts';
@@ -24,8 +25,9 @@ import type { MultipartStage } from './uploads/multipart-stage.ts';
 import type { CopyOptions, KeptContent, UploadCopy, UploadStore } from './uploads/types.ts';
 import { Uploads } from './uploads/uploads.ts';
 
-/** What a head takes, and the folder that it may need. */
+/** What a head takes, and the folder that it may need; and what it takes beside the content behind it, as a rule, bytes. */
 const HEAD_ROOM = 8192;
+const BESIDE = 1024;
 
 /** Everything that is kept: heads and epochs, extents on disk, blocks in RAM. The only thing of store/ that reads use. */
 export class Store implements UploadStore {
@@ -46,6 +48,8 @@ export class Store implements UploadStore {
   readonly #skipped = new WeakSet<object>();
   #doubtedUntil = Number.NEGATIVE_INFINITY;
   #takesRam: boolean;
+  /** Those whose head was not worth its room. */
+  readonly #unworthy = new WeakSet<ObjectEntry>();
 
   constructor(options: StoreOptions) {
     this.#options = options;
@@ -154,6 +158,23 @@ export class Store implements UploadStore {
     return entry.head?.version === head.version ? this.#blocks.get(entry.blockKey, index) : undefined;
   }
 
+  /**
+   * A reader gets the head and, with `at`, bytes from there on: from whichever tier or S3, it is a use of what the disk has, or may
+   * get, of the object. Cheap enough for every answer.
+   */
+  used(entry: ObjectEntry, head: Head, at?: number): void {
+    const { uses, lastUse } = this.#disk;
+    const note = (key: number, path: string) => {
+      uses.noted(key);
+      lastUse.note(path);
+    };
+    if (uses.count(entry.useKey) && entry.filed && head.written === undefined) note(entry.useKey, entry.paths.head);
+    if (at === undefined || head.length <= SMALL) return;
+    const key = stretchKey(entry.useKey, at);
+    const extent = uses.count(key) ? entry.index(at).at(at) : undefined;
+    if (extent) note(key, extent.path);
+  }
+
   /** First byte of `span` that is in no tier, as far as is known without asking the disk. */
   firstGap(entry: ObjectEntry, head: Head, span: Span): number | undefined {
     return this.#gaps.first(entry, head, span);
@@ -189,7 +210,7 @@ export class Store implements UploadStore {
     entry: ObjectEntry,
     head: Head,
     span: Span,
-    options: Pick<FillOptions, 'compression' | 'urgent' | 'onChange'> & { ram: boolean },
+    options: Pick<FillOptions, 'compression' | 'shared' | 'urgent' | 'onChange'> & { ram: boolean },
   ): Fill {
     const blockKey = entry.blockKey;
     const fill: Fill = new Fill({
@@ -199,6 +220,7 @@ export class Store implements UploadStore {
       span,
       compression: options.compression,
       takes: () => this.takesFills && entry.head?.version === head.version,
+      shared: options.shared,
       urgent: options.urgent,
       onChange: options.onChange,
       target: {
@@ -206,9 +228,11 @@ export class Store implements UploadStore {
         version: head.version,
         place: extent => entry.paths.place(head.version, head.length, extent),
         claim: wanted => this.#extents.claim(entry, head, wanted),
+        use: start => (this.#isPinned(entry) ? undefined : stretchKey(entry.useKey, start)),
         onExtent: extent => {
           this.#extents.add(entry, head, extent);
           this.#merging.added(entry, head, extent);
+          if (this.#unworthy.delete(entry) && !entry.filed) this.#fileHead(entry, head);
         },
         onContent: options.ram
           ? (start, content) => {
@@ -254,7 +278,7 @@ export class Store implements UploadStore {
   ): Promise<void> {
     if (options.ram && head.length > 0 && entry.head?.version === head.version)
       this.#blocks.put(entry.blockKey, 0, body);
-    if (!this.takesFills) return;
+    if (!this.takesFills || !this.#isWorth(entry, head.length + BESIDE)) return;
     try {
       const binding = { hash: entry.paths.hash, version: head.version };
       const compress = options.compress && (await shrinks(body));
@@ -270,8 +294,30 @@ export class Store implements UploadStore {
 
   /** Brings a head without a body to disk; failures are counted and reported, never thrown. */
   async keepHead(entry: ObjectEntry, head: Head, stamp: Stamp): Promise<void> {
-    if (!this.takesFills) return;
-    const publish = () => this.catalog.publish(entry, head, stamp.validatedAt, stamp.epoch);
+    if (!this.takesFills || !this.#isWorth(entry, BESIDE)) return;
+    await this.#publishHead(entry, head, stamp);
+  }
+
+  /** Whether a head is worth writing, with what is behind it. One that takes the place of another has to: that one is of the past. */
+  #isWorth(entry: ObjectEntry, bytes: number): boolean {
+    if (entry.filed || this.#isPinned(entry) || this.capacity.admits(allocated(bytes), entry.useKey)) return true;
+    this.#unworthy.add(entry);
+    return false;
+  }
+
+  #isPinned({ folder, address }: ObjectEntry): boolean {
+    return this.#disk.pins.covers(folder, address.key);
+  }
+
+  /** The head was not worth its room, but now there is content that nobody would find without it. */
+  #fileHead(entry: ObjectEntry, { version }: Head): void {
+    const { head, validatedAt, headEpoch } = entry;
+    if (head?.version !== version) return;
+    void this.#publishHead(entry, head, { validatedAt, epoch: headEpoch });
+  }
+
+  async #publishHead(entry: ObjectEntry, head: Head, { validatedAt, epoch }: Stamp): Promise<void> {
+    const publish = () => this.catalog.publish(entry, head, validatedAt, epoch);
     await this.#inRoom(HEAD_ROOM, publish).catch(error => this.#disk.trouble.writing(error));
   }
 

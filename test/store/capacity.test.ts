@@ -43,7 +43,7 @@ describe('max_cache_size', () => {
   it('holds while ten times as much comes in by several fills at once', async () => {
     const folder = tempFolder();
     const limit = 64 * MIB;
-    const { store } = await openStore(folder, { maxDiskBytes: limit });
+    const { store } = await openStore(folder, { maxDiskBytes: limit, algorithm: 'lru' });
     await store.capacity.settled();
     const content = noise(20 * MIB);
     let most = 0;
@@ -108,7 +108,7 @@ describe('max_cache_size', () => {
   it('is kept within one large object, too, whose folders are looked into piece by piece', async () => {
     const folder = tempFolder();
     const limit = 20 * MIB;
-    const { store } = await openStore(folder, { maxDiskBytes: limit });
+    const { store } = await openStore(folder, { maxDiskBytes: limit, algorithm: 'lru' });
     expect(await keep(store, 'large', noise(80 * MIB))).toBe(true);
     await store.capacity.settled();
     expect(diskUsage(join(folder, 'buckets'))).toBeLessThanOrEqual(limit);

@@ -48,7 +48,7 @@ const names = (prefix: string, count: number) => Array.from({ length: count }, (
 describe('what is pinned', () => {
   it('stays while three times the cache comes by, though nobody has used it for long', async () => {
     const folder = tempFolder();
-    const { store, problems } = await openStore(folder, { maxDiskBytes: 24 * MIB });
+    const { store, problems } = await openStore(folder, { maxDiskBytes: 24 * MIB, algorithm: 'lru' });
     await store.capacity.settled();
     for (const key of names('pin/', 8)) await keep(store, key);
     age(folder);
@@ -71,7 +71,7 @@ describe('what is pinned', () => {
 
   it('may be a whole bucket, and objects of one that come later', async () => {
     const folder = tempFolder();
-    const { store } = await openStore(folder, { maxDiskBytes: 24 * MIB });
+    const { store } = await openStore(folder, { maxDiskBytes: 24 * MIB, algorithm: 'lru' });
     await store.capacity.settled();
     await pin(store, '', 'kept');
     await pin(store, 'later/');
@@ -93,7 +93,7 @@ describe('what is pinned', () => {
     await pin(first.store, 'pin/');
     await first.close();
     age(folder);
-    const { store } = await openStore(folder, { maxDiskBytes: 16 * MIB });
+    const { store } = await openStore(folder, { maxDiskBytes: 16 * MIB, algorithm: 'lru' });
     await store.capacity.settled();
     for (let i = 0; i < 48; i++) await keep(store, `other/${i}`);
     await store.capacity.settled();
@@ -116,7 +116,7 @@ describe('what is pinned', () => {
 
   it('that grows beyond its share may be evicted until it is less, and the limit holds', async () => {
     const folder = tempFolder();
-    const { store, problems } = await openStore(folder, { maxDiskBytes: 24 * MIB });
+    const { store, problems } = await openStore(folder, { maxDiskBytes: 24 * MIB, algorithm: 'lru' });
     await store.capacity.settled();
     await pin(store, 'pin/');
     let said: string | undefined;

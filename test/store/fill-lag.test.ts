@@ -154,6 +154,7 @@ describe('the rest after trouble', () => {
       {
         ram: false,
         compression: 'off',
+        shared: () => false,
         urgent: () => false,
         onChange: () => {},
       },

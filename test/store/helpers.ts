@@ -113,6 +113,7 @@ export function startFill(store: Store, entry: ObjectEntry, head: Head, options:
   const fill = store.fill(entry, head, span, {
     ram,
     compression,
+    shared: () => false,
     urgent,
     onChange: () => {
       options.onChange?.();

@@ -1,6 +1,6 @@
 import type { Stats } from 'node:fs';
 import { isMissing } from '../disk/disk-error.ts';
-import { namesIn } from '../disk/eviction.ts';
+import { namesIn } from '../disk/leaves.ts';
 import { allocatedBytes } from '../disk/scratch.ts';
 import type { Volume } from '../disk/volume.ts';
 import { Coverage, inOrder } from './coverage.ts';

@@ -1,7 +1,8 @@
 import type { Stats } from 'node:fs';
 import { utf8Bytes } from '../../request/index.ts';
 import { isMissing } from '../disk/disk-error.ts';
-import { namesIn } from '../disk/eviction.ts';
+import { isUseNoted } from '../disk/last-use.ts';
+import { namesIn } from '../disk/leaves.ts';
 import { allocatedBytes } from '../disk/scratch.ts';
 import type { Volume } from '../disk/volume.ts';
 import { type ObjectFiles, objectsIn, type VersionFiles } from './object-files.ts';
@@ -78,6 +79,8 @@ export async function* tally(
 }
 
 /** An extent is linked into its place after it was written, which its ctime tells; a head is changed in place later, too. */
-function madeAt({ birthtimeMs, ctimeMs }: Stats, path: string): number {
+function madeAt(stats: Stats, path: string): number {
+  const { birthtimeMs, ctimeMs } = stats;
+  if (isUseNoted(stats)) return 0;
   return path.endsWith('.head') && birthtimeMs > 0 ? birthtimeMs : ctimeMs;
 }

@@ -85,6 +85,12 @@ export class Pins {
     return true;
   }
 
+  /** Whether an object is pinned, as far as this process has seen: then it is kept, however little is known of it. */
+  covers(folder: string, key: string): boolean {
+    const prefixes = this.#prefixes.get(folder);
+    return prefixes !== undefined && (prefixes.whole || prefixes.has(key)) && this.#bytes <= this.#options.limit();
+  }
+
   /** What is pinned in a bucket, as it was within the last seconds. @param folder its name below `buckets/` */
   async of(folder: string): Promise<Prefixes | undefined> {
     const known = this.#known.get(folder);

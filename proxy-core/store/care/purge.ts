@@ -2,7 +2,7 @@ import { basename, dirname } from 'node:path';
 import type { ObjectAddress } from '../../request/index.ts';
 import type { Catalog } from '../catalog.ts';
 import type { Disk } from '../disk/disk.ts';
-import { isYoungEpoch, namesIn } from '../disk/eviction.ts';
+import { isYoungEpoch, namesIn } from '../disk/leaves.ts';
 import { allocatedBytes } from '../disk/scratch.ts';
 import { type ObjectFiles, objectsIn, type VersionFiles } from './object-files.ts';
 import { inHand, type Pace } from './pace.ts';

@@ -1,4 +1,4 @@
-import { namesIn } from '../disk/eviction.ts';
+import { namesIn } from '../disk/leaves.ts';
 import type { Volume } from '../disk/volume.ts';
 import { addTo, type NamedExtent, type VersionFiles } from './object-files.ts';
 import type { Pace } from './pace.ts';

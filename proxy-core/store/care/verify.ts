@@ -1,6 +1,6 @@
 import { relative } from 'node:path';
 import type { Capacity } from '../disk/capacity.ts';
-import { namesIn } from '../disk/eviction.ts';
+import { namesIn } from '../disk/leaves.ts';
 import { type CheckOptions, ObjectCheck } from './check-object.ts';
 import { objectsIn } from './object-files.ts';
 import { inHand, type Pace } from './pace.ts';

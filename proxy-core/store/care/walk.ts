@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { isFolder, namesIn } from '../disk/eviction.ts';
+import { isFolder, namesIn } from '../disk/leaves.ts';
 import { bucketFolder } from '../disk/paths.ts';
 import type { Volume } from '../disk/volume.ts';
 import type { Pace } from './pace.ts';

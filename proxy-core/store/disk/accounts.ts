@@ -229,8 +229,7 @@ export class Accounts {
     this.#seen ||= isSeen;
     if (!this.#sum) return;
     this.#close(this.#sum);
-    if (isSeen)
-      this.#allowed = allowed(this.#options.limit(), this.#elsewhere, this.#ceiling);
+    if (isSeen) this.#allowed = allowed(this.#options.limit(), this.#elsewhere, this.#ceiling);
   }
 
   /** How large the cache is has been found out. @param settle which of those that were killed are counted as they are now */

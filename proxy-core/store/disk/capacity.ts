@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Pins } from '../care/pins.ts';
+import type { EvictionAlgorithm } from '../memory/index.ts';
 import { Unread, type UnreadUpload } from '../uploads/unread.ts';
 import { UploadRoom } from '../uploads/upload-room.ts';
 import { Accounts } from './accounts.ts';
@@ -8,11 +9,12 @@ import { Counting } from './counting.ts';
 import { inWords } from './disk-error.ts';
 import { Evicting } from './evicting.ts';
 import { Eviction } from './eviction.ts';
-import type { Room } from './extent-output.ts';
+import { NotAdmitted, type Room } from './extent-output.ts';
 import { FreeSpace, type FreeSpaceFloor } from './free-space.ts';
 import type { Sum } from './ledger.ts';
 import { SpaceProblems } from './space-problems.ts';
 import { Stocktaking } from './stocktaking.ts';
+import type { Uses } from './uses.ts';
 import type { Volume } from './volume.ts';
 import { WaitingRoom } from './waiting-room.ts';
 
@@ -53,6 +55,9 @@ export interface CapacityOptions extends Limits {
   readonly onProblem: (message: string | undefined) => void;
   /** What eviction has to leave alone. */
   readonly pins?: Pins | undefined;
+  /** What goes first, and whether something new is worth it. */
+  readonly algorithm?: EvictionAlgorithm | undefined;
+  readonly uses?: Uses | undefined;
 }
 
 /** Eviction begins above the one share of the limit, a little before fills have to wait, and goes on down to the other. */
@@ -80,6 +85,7 @@ export class Capacity implements Room {
   readonly #census: Census;
   readonly #stocktaking: Stocktaking;
   readonly #room: WaitingRoom;
+  readonly #eviction: Eviction;
   readonly #evicting: Evicting;
   readonly #problems: SpaceProblems;
   readonly #stage: string;
@@ -99,7 +105,8 @@ export class Capacity implements Room {
     this.#problems = new SpaceProblems(options.onProblem);
     this.#space = new FreeSpace(options, options.minFree);
     this.#census = new Census({ ...options, unread });
-    const eviction = new Eviction({ ...options, unread });
+    const eviction = new Eviction({ ...options, unread, bytes: () => this.bytes });
+    this.#eviction = eviction;
     this.#room = new WaitingRoom({
       fits: bytes => this.accounts.fits(bytes),
       patience: options.patience,
@@ -242,8 +249,14 @@ export class Capacity implements Room {
     this.#unread.remove(hash);
   }
 
+  /** Whether something new is worth its room: as long as there is some, and then if it is better known than what would go for it. */
+  admits(bytes: number, use: number): boolean {
+    return !this.#isOver(LOW_WATER, bytes) || this.#eviction.admits(use, bytes);
+  }
+
   /** Room for a file that will be added; resolves with false when none can be made in time. To be released in the end. */
-  async reserve(bytes: number): Promise<boolean> {
+  async reserve(bytes: number, use?: number): Promise<boolean> {
+    if (use !== undefined && !this.admits(bytes, use)) throw new NotAdmitted();
     if (bytes > this.accounts.limit || !(await this.#room.reserve(bytes))) return false;
     if (this.accounts.isShort && performance.now() - this.#askedAt > ASK_EVERY) this.#askOthers();
     return true;
@@ -303,9 +316,11 @@ export class Capacity implements Room {
     return accounts.bytes === 0 || (!this.#isShort && (!this.#isOver(LOW_WATER) || accounts.yields));
   }
 
-  #isOver(share: number): boolean {
-    const taken = this.accounts.bytes + this.#room.reserved + this.accounts.reservedElsewhere + this.#room.wanted.all;
-    return taken > Math.min(this.accounts.limit * share, this.#space.limit);
+  /** @param more bytes that are about to be wanted, too */
+  #isOver(share: number, more = 0): boolean {
+    const { accounts } = this;
+    const taken = accounts.bytes + this.#room.reserved + accounts.reservedElsewhere + this.#room.wanted.all + more;
+    return taken > Math.min(accounts.limit * share, this.#space.limit);
   }
 
   /** @param asked to find out why nothing to remove was found */

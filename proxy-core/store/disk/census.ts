@@ -2,7 +2,8 @@ import type { Stats } from 'node:fs';
 import { join } from 'node:path';
 import type { Unread } from '../uploads/unread.ts';
 import { isMissing } from './disk-error.ts';
-import { hasEpoch, isEpochInUse, isFolder, isYoungEpoch, keyOf, LEAF, namesIn } from './eviction.ts';
+import { isUseNoted } from './last-use.ts';
+import { hasEpoch, isEpochInUse, isFolder, isYoungEpoch, keyOf, LEAF, namesIn } from './leaves.ts';
 import { allocatedBytes } from './scratch.ts';
 import { unreadKey } from './unread-head.ts';
 import type { Volume } from './volume.ts';
@@ -137,6 +138,7 @@ function count(path: string, stats: Stats, tally: Tally): number {
  * tells; a folder or a head is changed in place later, too.
  */
 function madeAt(path: string, stats: Stats): number {
+  if (isUseNoted(stats)) return 0;
   if (!stats.isDirectory() && !path.endsWith('.head')) return stats.ctimeMs;
   // Where the volume doesn't know it, Node says 0.
   return stats.birthtimeMs > 0 ? stats.birthtimeMs : stats.ctimeMs;

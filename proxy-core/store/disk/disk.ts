@@ -3,16 +3,22 @@ import type { StoreLimits, StoreOptions } from '../options.ts';
 import { CacheFolder } from './cache-folder.ts';
 import { Capacity, type Limits } from './capacity.ts';
 import { Instance } from './instance.ts';
+import { LastUse } from './last-use.ts';
 import type { Neighbour } from './left-behind.ts';
 import { Neighbours } from './neighbours.ts';
 import { OpenFiles } from './open-files.ts';
 import { Probe } from './probe.ts';
 import { type FileModes, Scratch } from './scratch.ts';
 import { Trouble } from './trouble.ts';
+import { UseMemory } from './use-memory.ts';
+import { Uses } from './uses.ts';
 import { Volume } from './volume.ts';
 
 /** How long the start waits for the first heartbeat, ms. */
 const BEAT_PATIENCE = 500;
+/** What is known of uses is sized for files of this size to begin with, bytes, and for so many. */
+const LIKELY_FILE = 1 << 20;
+const LIKELY_FILES = { least: 256, most: 1 << 16 };
 /** Between two looks for files to be closed or removed, ms. */
 const PURGE_EVERY = 5000;
 
@@ -32,6 +38,9 @@ export class Disk {
   readonly trouble: Trouble;
   readonly neighbours: Neighbours;
   readonly pins: Pins;
+  readonly uses: Uses;
+  readonly lastUse: LastUse;
+  readonly #useMemory: UseMemory;
   readonly #folder: CacheFolder;
   readonly #instance: Instance;
   readonly #probe: Probe;
@@ -47,6 +56,7 @@ export class Disk {
       onProblem: message => options.onProblem('cache_folder', message),
       onUsable: () => {
         void this.#instance.beat();
+        void this.#useMemory.load();
         this.#probe.start();
       },
     });
@@ -57,6 +67,12 @@ export class Disk {
     });
     this.trouble = new Trouble(options);
     this.files = new OpenFiles(this.volume);
+    this.lastUse = new LastUse(this.volume, () => this.now());
+    this.uses = new Uses({
+      seconds: () => Math.floor(this.now() / 1000),
+      entries: Math.min(LIKELY_FILES.most, Math.max(LIKELY_FILES.least, options.maxDiskBytes / LIKELY_FILE)),
+      noted: options.algorithm !== 's3fifo',
+    });
     this.pins = new Pins({
       volume: this.volume,
       cacheDir,
@@ -96,14 +112,16 @@ export class Disk {
       putTtl: options.putTtl,
       patience: options.diskTimeout,
       now: () => this.now(),
-      remove: path => {
+      remove: (path: string, known?: number) => {
         // A file that is open keeps its space.
         this.files.forget(path);
-        return this.scratch.remove(path);
+        return this.scratch.remove(path, known);
       },
       removeFolder: path => this.scratch.removeFolder(path),
       onProblem: message => options.onProblem('capacity', message),
       pins: this.pins,
+      algorithm: options.algorithm,
+      uses: this.uses,
     });
     this.scratch = new Scratch({
       volume: this.volume,
@@ -111,6 +129,12 @@ export class Disk {
       instance: () => this.#instance.id,
       modes,
       onBytes: (bytes, path) => this.capacity.add(bytes, path),
+    });
+    this.#useMemory = new UseMemory({
+      uses: this.uses,
+      scratch: this.scratch,
+      cacheDir,
+      instance: () => this.#instance.id,
     });
     this.#probe = new Probe({
       volume: this.volume,
@@ -138,6 +162,7 @@ export class Disk {
     await this.neighbours.known();
     this.capacity.start();
     this.pins.start();
+    this.#useMemory.start();
     this.#clock = setInterval(() => {
       this.files.purge();
       this.scratch.purge();
@@ -169,7 +194,9 @@ export class Disk {
     clearInterval(this.#clock);
     const looked = this.capacity.stop();
     this.pins.stop();
+    this.lastUse.stop();
     this.files.close();
+    await this.#useMemory.stop();
     await Promise.all([this.#instance.stop(), this.neighbours.stop(), this.#probe.stop(), looked]);
     const done = await Promise.all([this.volume.drained(), this.#folder.drained()]);
     const { closed } = this.#folder;

@@ -6,8 +6,21 @@ import { allocated, type Scratch } from './scratch.ts';
 
 /** Room on the disk, taken before an extent is begun. */
 export interface Room {
-  reserve(bytes: number): Promise<boolean>;
+  /**
+   * False when it can't be made in time. Rejects with {@link NotAdmitted} where what is there is worth more.
+   * @param use what the uses of it are counted by; without it, it is wanted whatever goes for it
+   */
+  reserve(bytes: number, use?: number): Promise<boolean>;
   release(bytes: number): void;
+}
+
+/** The cache is full, and what would have to go is better known. */
+export class NotAdmitted extends Error {
+  override readonly name = 'NotAdmitted';
+
+  constructor() {
+    super('what is cached already is worth more');
+  }
 }
 
 /** What an extent takes beside its content: its index and the frames' own bytes. */
@@ -20,6 +33,8 @@ export interface ExtentOutputOptions {
   readonly compress: boolean;
   /** Final path of an extent, and the folder it is in; one without is only kept aside. */
   place?(span: Span): { path: string; folder: string };
+  /** What its uses are counted by, where it has to be worth its room. */
+  readonly use?: number | undefined;
 }
 
 /** A finished extent that has no place yet. */
@@ -51,11 +66,11 @@ export class ExtentOutput {
     this.#next = span.start;
   }
 
-  /** Rejects when no room can be made in time, or with the volume's error. */
+  /** Rejects when no room can be made in time or it is not worth it (NotAdmitted), or with the volume's error. */
   static async begin(options: ExtentOutputOptions, span: Span): Promise<ExtentOutput> {
-    const { room, scratch } = options;
+    const { room, scratch, use } = options;
     const reserved = span.end - span.start + 1 + OVERHEAD;
-    if (!(await room.reserve(reserved))) throw new Error('the cache is full, and room could not be made in time');
+    if (!(await room.reserve(reserved, use))) throw new Error('the cache is full, and room could not be made in time');
     try {
       return new ExtentOutput(options, span, await scratch.create(), reserved);
     } catch (error) {

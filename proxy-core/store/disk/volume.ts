@@ -289,6 +289,11 @@ export class Volume {
     return this.run<void>(done => fs.chmod(path, mode, done), undefined, path);
   }
 
+  /** @param seconds when it was read and changed last */
+  utimes(path: string, seconds: number): Promise<void> {
+    return this.run<void>(done => fs.utimes(path, seconds, seconds, done), undefined, path);
+  }
+
   rmdir(path: string): Promise<void> {
     return this.run<void>(done => fs.rmdir(path, done), undefined, path);
   }

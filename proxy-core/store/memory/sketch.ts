@@ -5,6 +5,7 @@ const COUNTERS_PER_WORD = 8;
 /** Uses per expected entry after which all counts are halved, so that old fame fades (TinyLFU, section 3.3). */
 const SAMPLE_PER_ENTRY = 10;
 const MOST = 15;
+const MERGED_AT_ONCE = 1 << 16;
 
 /**
  * How often was a key used lately? A count-min sketch of four rows of 4-bit counters, eight to a word. Counts are never
@@ -66,6 +67,52 @@ export class FrequencySketch {
     this.#uses = 0;
   }
 
+  /** Uses since the counts were halved last, or since it was made. */
+  get uses(): number {
+    return this.#uses;
+  }
+
+  /** Its counters, for keeping: {@link FrequencySketch.from} makes the same sketch of them. A view; it changes with the next use. */
+  get words(): Uint32Array {
+    return this.#words;
+  }
+
+  /** @param words of a sketch for `entries`; see {@link wordsFor} */
+  static from(entries: number, uses: number, words: Uint32Array): FrequencySketch {
+    const sketch = new FrequencySketch(entries);
+    if (sketch.entries !== entries || sketch.#words.length !== words.length)
+      throw new RangeError(`${words.length} words are no sketch for ${entries} entries`);
+    sketch.#words = words;
+    sketch.#uses = Math.min(Math.max(0, uses), entries * SAMPLE_PER_ENTRY - 1);
+    return sketch;
+  }
+
+  /** Words of a sketch for so many entries, a power of two. */
+  static wordsFor(entries: number): number {
+    return (ROWS * entries * COUNTERS_PER_ENTRY) / COUNTERS_PER_WORD;
+  }
+
+  /**
+   * Takes the higher of both counts for each key, in steps that are short enough for an event loop; the other sketch, which
+   * may become larger by it, is of no use afterwards.
+   */
+  *merge(other: FrequencySketch): Generator<void> {
+    this.ensure(other.entries);
+    other.ensure(this.#entries);
+    this.#uses = Math.max(this.#uses, other.#uses);
+    for (let at = 0; at < this.#words.length; ) {
+      // It has grown in between: what was taken is in it, and taking it again changes nothing.
+      if (this.#words.length !== other.#words.length) {
+        other.ensure(this.#entries);
+        at = 0;
+      }
+      const [words, more] = [this.#words, other.#words];
+      for (const end = Math.min(at + MERGED_AT_ONCE, words.length); at < end; at++)
+        if (more[at] !== 0) words[at] = highest(words[at]!, more[at]!);
+      yield;
+    }
+  }
+
   #age(): void {
     const words = this.#words;
     for (let i = 0; i < words.length; i++) words[i] = (words[i]! >>> 1) & 0x77777777;
@@ -93,6 +140,19 @@ export function hashKey(key: string): number {
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
   return hash ^ (hash >>> 16);
+}
+
+/** The higher of each pair of 4-bit counters. */
+function highest(a: number, b: number): number {
+  return (highestOfEven(a, b) | (highestOfEven(a >>> 4, b >>> 4) << 4)) >>> 0;
+}
+
+/** Of each pair in the lower half of a byte: with a bit lent to it, a difference tells which is higher. */
+function highestOfEven(a: number, b: number): number {
+  const [even, others] = [a & 0x0f0f0f0f, b & 0x0f0f0f0f];
+  const isHigher = ((even | 0x10101010) - others) & 0x10101010;
+  const mask = isHigher - (isHigher >>> 4);
+  return (even & mask) | (others & ~mask);
 }
 
 /** The rows' indexes are hash, hash + step, hash + 2 step, …: odd, and independent enough of the hash's low bits. */

@@ -43,6 +43,11 @@ export class Unread {
     return this.#uploads.size;
   }
 
+  /** Whether it is one of those that are remembered. */
+  has(hash: string): boolean {
+    return this.#uploads.has(hash);
+  }
+
   /** One that was published now; it takes the place of an older one of the same object. */
   add(upload: UnreadUpload): void {
     this.#forget(upload.hash);

@@ -1,20 +1,7 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createWeightedCache, type EvictionAlgorithm } from '../../../proxy-core/store/memory/index.ts';
+import { isTraceThere, MIB, PUBLISHED, readTrace, SIZES, TRACE, type TraceRequest } from './trace.ts';
 
-/**
- * A public block trace (CloudPhysics, shipped with libCacheSim) and the object misses of libCacheSim's own tests
- * (`test/test_evictionAlgo.c`: LRU; S3-FIFO is its `S3FIFOv0`). It lies beside the project, not in it.
- */
-const TRACE = fileURLToPath(new URL('../../../../shared/data/cloudPhysicsIO.oracleGeneral.bin', import.meta.url));
-const present = existsSync(TRACE);
-const MIB = 1024 * 1024;
-const SIZES = [128, 256, 384, 512, 640, 768, 896, 1024];
-const PUBLISHED = {
-  lru: [93374, 89783, 83572, 81722, 72494, 72104, 71972, 71704],
-  s3fifo: [89307, 82387, 77041, 76791, 71300, 70343, 70455, 70355],
-};
 /** Hits in percent of another W-TinyLFU, where published. */
 const TINYLFU_HITS = new Map([
   [128, 21.8],
@@ -23,14 +10,11 @@ const TINYLFU_HITS = new Map([
   [1024, 40.9],
 ]);
 
-describe.skipIf(!present)('on the CloudPhysics trace (../shared/data/cloudPhysicsIO.oracleGeneral.bin)', () => {
-  const requests: { key: string; size: number }[] = [];
+describe.skipIf(!isTraceThere)('on the CloudPhysics trace (../shared/data/cloudPhysicsIO.oracleGeneral.bin)', () => {
+  let requests: TraceRequest[] = [];
 
   beforeAll(() => {
-    const bytes = readFileSync(TRACE);
-    for (let at = 0; at < bytes.length; at += 24) {
-      requests.push({ key: String(bytes.readBigUInt64LE(at + 4)), size: bytes.readUInt32LE(at + 12) });
-    }
+    requests = readTrace();
   });
 
   function misses(algorithm: EvictionAlgorithm, maxWeight: number): number {
@@ -71,4 +55,4 @@ describe.skipIf(!present)('on the CloudPhysics trace (../shared/data/cloudPhysic
   });
 });
 
-if (!present) it.skip(`the published miss counts were not checked: ${TRACE} is absent`, () => {});
+if (!isTraceThere) it.skip(`the published miss counts were not checked: ${TRACE} is absent`, () => {});

@@ -44,3 +44,38 @@ describe('the frequency sketch', () => {
     expect(new Set(keys.map(hashKey)).size).toBeGreaterThan(99_990);
   });
 });
+
+describe('merging', () => {
+  const merge = (into: FrequencySketch, other: FrequencySketch) => {
+    for (const _ of into.merge(other));
+  };
+
+  it('takes the higher count of each key, of sketches of any two sizes', () => {
+    for (const [own, others] of [
+      [100, 100],
+      [100, 1000],
+      [1000, 100],
+    ] as const) {
+      const [one, other] = [new FrequencySketch(own), new FrequencySketch(others)];
+      for (let key = 0; key < 40; key++) {
+        for (let i = 0; i < key % 16; i++) one.increment(key * 7919);
+        for (let i = 0; i < (key * 7) % 16; i++) other.increment(key * 7919);
+      }
+      merge(one, other);
+      for (let key = 0; key < 40; key++)
+        expect(one.estimate(key * 7919)).toBeGreaterThanOrEqual(Math.max(key % 16, (key * 7) % 16));
+      expect(one.entries).toBe(1024 * (own === others ? 1 / 8 : 1));
+      expect(one.estimate(999_999)).toBe(0);
+    }
+  });
+
+  it('goes on though it grows in between', () => {
+    const [one, other] = [new FrequencySketch(1 << 15), new FrequencySketch(1 << 15)];
+    for (let key = 0; key < 1000; key++) other.increment(key * 7919);
+    const steps = one.merge(other);
+    steps.next();
+    one.ensure(1 << 16);
+    for (const _ of steps);
+    for (let key = 0; key < 1000; key++) expect(one.estimate(key * 7919)).toBeGreaterThanOrEqual(1);
+  });
+});
