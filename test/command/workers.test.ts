@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
@@ -96,6 +96,36 @@ describe('several workers behind one port', () => {
       reasons: string[];
     };
     expect({ status, reasons }).toEqual({ status: 'ok', reasons: [] });
+  });
+
+  test('take over what changes in the settings file, each its share, also one that is started anew', async () => {
+    const server = await startServer(2);
+    const file = join(server.home, 'c.yaml');
+    const limits = `max_cache_size: ${64 * MIB}, max_ram_cache_size: ${32 * MIB}`;
+    const text = await readFile(file, 'utf8');
+    await writeFile(file, text.replace('min_free_space: 0%', `min_free_space: 0%, ${limits}, memory_budget: 100MiB`));
+    const inForce = () => server.running.says(/settings changed: cache\.max_cache_size, cache\.max_ram_cache_size/);
+    await inForce();
+    const hasThem = async () => {
+      const { cache, workers } = await server.status();
+      const serving = workers!.every(({ pid }) => pid !== undefined);
+      return serving && cache.disk_limit === 64 * MIB && cache.ram_limit === 32 * MIB;
+    };
+    await eventually(hasThem, PATIENCE);
+    expect((await server.status()).problems).toEqual([
+      'a restart is needed for what has changed of cache.memory_budget',
+    ]);
+    const [pid] = await server.workers();
+    process.kill(pid!, 'SIGKILL');
+    await eventually(async () => !(await server.workers()).includes(pid!), PATIENCE);
+    await eventually(hasThem, PATIENCE);
+
+    await writeFile(file, text.replace('min_free_space: 0%', 'min_free_space: plenty'));
+    await eventually(
+      async () => (await server.status()).problems.some(said => /stay in force.*plenty/.test(said)),
+      PATIENCE,
+    );
+    expect(await hasThem()).toBe(true);
   });
 
   test('are neighbours: what one writes or purges is what all read, before whoever asked for it hears of it', async () => {

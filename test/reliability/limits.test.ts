@@ -84,9 +84,12 @@ describe('max_cache_size', () => {
     await eventually(async () => (await usage(home.cacheDir)) <= smaller, 20_000);
     expect((await watch.take()).most).toBeLessThanOrEqual(before + MIB);
     await reading;
-    const { most, looks } = await watch.take();
-    expect(looks).toBeGreaterThan(3);
-    expect(most).toBeLessThanOrEqual(smaller + EXTENT);
+    for (let looks = 0; looks <= 3; ) {
+      await readAll(keys, [second.client], 6);
+      const taken = await watch.take();
+      expect(taken.most).toBeLessThanOrEqual(smaller + EXTENT);
+      looks += taken.looks;
+    }
     expect(await usage(home.cacheDir)).toBeGreaterThan(smaller / 2);
   }, 60_000);
 });
