@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { _electron, type ElectronApplication, type Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -76,6 +77,13 @@ describeWith(['Electron', 'Xvfb', 'curl'], 'the desktop app', () => {
     expect(await setting.curl('report.csv')).toMatchObject({ status: 200, body: 'a,b\n1,2\n' });
     // After a restart nobody has an allowance: S3 is asked, and sends no body.
     expect(setting.origin.bodiesServed('report.csv', 'data')).toBe(1);
+  });
+
+  it('takes over a limit that is changed in the settings file, at once', async () => {
+    const text = await readFile(setting.settings, 'utf8');
+    await writeFile(setting.settings, text.replace('"cache":{', `"cache":{"max_cache_size":"96MiB",`));
+    await page.locator('[data-field="disk"]', { hasText: / of 96.MiB$/ }).waitFor();
+    expect((await setting.curl('report.csv')).status).toBe(200);
   });
 
   it('keeps serving when the window is closed, and a second start opens it again', async () => {

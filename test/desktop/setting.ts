@@ -12,6 +12,8 @@ export interface Setting {
   readonly origin: TestOrigin;
   readonly proxy: string;
   readonly env: Record<string, string>;
+  /** The person's settings file. */
+  readonly settings: string;
   /** Arguments for the app */
   readonly args: readonly string[];
   /** Reads an object with curl through the proxy, with a presigned URL. */
@@ -39,6 +41,7 @@ export async function makeSetting(display: string, cacheDir?: string): Promise<S
   return {
     origin,
     proxy,
+    settings,
     env: {
       ...(inherited as Record<string, string>),
       HOME: folder,
