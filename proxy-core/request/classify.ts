@@ -1,5 +1,6 @@
+import { objectAddress, pathReadings } from './key.ts';
 import { parseRange } from './range.ts';
-import type { HeaderFacts, RequestKind, TargetFacts, Upload, WriteKind } from './types.ts';
+import type { HeaderFacts, ObjectAddress, RequestKind, TargetFacts, Upload, WriteKind } from './types.ts';
 
 /**
  * What is to be done with a request: a read that the cache may answer, a write that moves objects on, or a relay with the
@@ -97,6 +98,8 @@ function classifyWrite(method: string, headers: HeaderFacts, target: TargetFacts
           object && { step: 'part', object, uploadId, number: target.partNumber },
         );
       }
+      const renamed = renamedObjects(headers, target);
+      if (renamed.length > 0) return byStatus('rename', [...objects, ...renamed]);
       if (others.length > 0) break;
       if (isCopy) return byBody('copy');
       return keepable(byStatus('put'), object && target.partNumber === undefined ? { step: 'put', object } : undefined);
@@ -134,6 +137,18 @@ function parametersOfWrite({ presigned, otherParameters }: TargetFacts): readonl
   return presigned ? otherParameters.filter(name => !name.startsWith('x-amz-')) : otherParameters;
 }
 
+/**
+ * What a RenameObject takes from its old name, within the bucket (S3 API reference, "RenameObject"). AWS has it for directory
+ * buckets alone, which are never cached; S3-compatible stores have it for any. Whether the source begins with a slash or with the
+ * bucket isn't said there, so that all readings count.
+ */
+function renamedObjects({ renameSource }: HeaderFacts, { origin, bucket, query }: TargetFacts): ObjectAddress[] {
+  const source = renameSource ?? query.get('x-amz-rename-source');
+  if (source === undefined || origin === undefined || bucket === undefined) return [];
+  const keys = [source.replace(/^\//, ''), source].flatMap(path => pathReadings(path, bucket));
+  return [...new Set(keys)].map(key => objectAddress(origin, bucket, key));
+}
+
 type Write = Extract<RequestKind, { kind: 'write' }>;
 
 function relay(reason: string): RequestKind {
@@ -157,6 +172,7 @@ const REASONS: ReadonlySet<string> = new Set([
   'subresource',
   'restore',
   'copy',
+  'rename',
   'upload_part',
   'upload_part_copy',
   'create_multipart_upload',

@@ -24,6 +24,7 @@ export function readHeaderFacts(raw: RawHeaders): HeaderFacts {
   let amzDate: string | undefined;
   let date: string | undefined;
   let copySource: string | undefined;
+  let renameSource: string | undefined;
   let contentType: string | undefined;
   let contentLength: string | undefined;
   let contentSha256: string | undefined;
@@ -88,6 +89,7 @@ export function readHeaderFacts(raw: RawHeaders): HeaderFacts {
         const lower = name.toLowerCase();
         if (lower === 'x-amz-checksum-mode') checksumMode ||= value.trim().toLowerCase() === 'enabled';
         else if (lower === 'x-amz-request-payer') requestPayer = true;
+        else if (lower === 'x-amz-rename-source') renameSource = join(renameSource, value);
         else if (lower === 'if-unmodified-since') ifUnmodifiedSince = join(ifUnmodifiedSince, value);
         break;
       }
@@ -135,6 +137,7 @@ export function readHeaderFacts(raw: RawHeaders): HeaderFacts {
     amzDate,
     date,
     copySource,
+    renameSource,
     contentType,
     contentLength,
     contentSha256,

@@ -11,7 +11,7 @@ export {
   withPresignedHeaders,
 } from './headers.ts';
 export { parseHttpDate } from './http-date.ts';
-export { isBucketName, keyReadings, objectAddress, percentDecode, utf8Bytes } from './key.ts';
+export { isBucketName, keyReadings, objectAddress, pathReadings, percentDecode, utf8Bytes } from './key.ts';
 export { evaluatePreconditions, hasPreconditions, ifRangeHolds, namesOnly, type Validators } from './preconditions.ts';
 export { parseRange, resolveRange } from './range.ts';
 export { isSigned, readSignature } from './signature.ts';

@@ -62,6 +62,13 @@ export function keyReadings(rawKey: string): string[] {
   return [...readings];
 }
 
+/** The keys that a raw path may mean which may begin with the bucket: without repeats. */
+export function pathReadings(rawPath: string, bucket: string): string[] {
+  const inBucket = percentDecode(rawPath).bytes.startsWith(`${bucket}/`) ? rawPath.slice(bucket.length) : undefined;
+  const raw = [rawPath, inBucket?.replace(/^(?:\/|%2f)/i, '')];
+  return [...new Set(raw.flatMap(key => (key ? keyReadings(key) : [])))];
+}
+
 function isLatin1(text: string): boolean {
   for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 0xff) return false;
   return true;

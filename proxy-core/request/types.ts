@@ -57,6 +57,7 @@ export interface HeaderFacts {
   readonly amzDate: string | undefined;
   readonly date: string | undefined;
   readonly copySource: string | undefined;
+  readonly renameSource: string | undefined;
   readonly contentType: string | undefined;
   readonly contentLength: string | undefined;
   readonly contentSha256: string | undefined;

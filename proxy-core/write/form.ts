@@ -1,4 +1,4 @@
-import { keyReadings, percentDecode } from '../request/index.ts';
+import { keyReadings, pathReadings } from '../request/index.ts';
 
 /**
  * The keys (bytes as latin1) that a browser form upload may write, from the beginning of its body: field `key`, in which
@@ -37,10 +37,7 @@ export function locationKeys(status: number, location: string, bucket: string): 
       .filter(pair => pair.startsWith('key='))
       .flatMap(pair => keyReadings(pair.slice(4)));
   }
-  const rest = path.slice(1);
-  const inBucket = percentDecode(rest).bytes.startsWith(`${bucket}/`) ? rest.slice(bucket.length) : undefined;
-  const raw = [rest, inBucket?.replace(/^(?:\/|%2f)/i, '')];
-  return [...new Set(raw.flatMap(key => (key ? keyReadings(key) : [])))];
+  return pathReadings(path.slice(1), bucket);
 }
 
 function fill(templates: readonly string[], filename: string | undefined): string[] {

@@ -125,6 +125,18 @@ describe('writes', () => {
   ])('%s %s %j: %s, %s', (method, path, headers, reason, kind) => {
     expect(kindOf(method, path, headers)).toMatchObject({ kind: 'write', reason, write: { kind, objects: [object] } });
   });
+  it.each<[method: string, path: string, source: string | undefined, sources: string[]]>([
+    ['PUT', '/b/k?renameObject', 'old', ['old']],
+    ['PUT', '/b/k?renameObject', '/dir/old%20name', ['dir/old name', '/dir/old name']],
+    ['PUT', '/b/k?renameObject', 'b/old', ['b/old', 'old']],
+    ['PUT', '/b/k?renameObject', '/b/%C3%A4', ['b/ä', 'ä', '/b/ä'].map(key => Buffer.from(key).toString('latin1'))],
+    ['PUT', '/b/k', 'old', ['old']],
+    ['PUT', `/b/k?renameObject&x-amz-rename-source=old%2520name&${PRESIGNED}`, undefined, ['old name']],
+  ])('%s %s from %s changes both names', (method, path, source, sources) => {
+    const kind = kindOf(method, path, source === undefined ? {} : { 'x-amz-rename-source': source });
+    const objects = ['k', ...sources].map(key => ({ key, storeKey: `aws\0b\0${key}` }));
+    expect(kind).toMatchObject({ reason: 'rename', write: { kind: 'by_status', objects }, upload: undefined });
+  });
   it('DELETE of an object, not of a version, removes it', () => {
     expect(kindOf('DELETE', '/b/k')).toMatchObject({ reason: 'delete', write: { kind: 'delete', object } });
     expect(kindOf('DELETE', '/b/a+b')).toMatchObject({ reason: 'delete', write: { kind: 'by_status' } });

@@ -34,6 +34,7 @@ describe('facts', () => {
     ['X-Amz-Date', 'amzDate'],
     ['Date', 'date'],
     ['X-Amz-Copy-Source', 'copySource'],
+    ['X-Amz-Rename-Source', 'renameSource'],
     ['Content-Type', 'contentType'],
     ['Content-Length', 'contentLength'],
     ['X-Amz-Content-SHA256', 'contentSha256'],

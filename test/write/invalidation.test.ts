@@ -74,6 +74,32 @@ describe.each([true, false])('where uploads are kept: %s', kept => {
   });
 });
 
+it('a RenameObject of a store that has it is seen under both names, and by another process', async () => {
+  const here = await startPlace({ cache: { get_ttl: HOUR, head_ttl: HOUR } });
+  const other = await here.another();
+  const sources = (n: number) => [`old%20${n}`, `/old%20${n}`, `data/old%20${n}`, `/data/old%20${n}`];
+  const names: Ask[] = [];
+  for (let i = 0; i < sources(0).length; i++) {
+    here.origin.put('data', `old ${i}`, `renamed ${i}`);
+    here.origin.put('data', `new-${i}`, `replaced ${i}`);
+    names.push({ key: `old%20${i}` }, { key: `new-${i}` });
+  }
+  for (const { client } of [here, other]) await expectAsDirect(client, here, names);
+  for (let i = 0; i < sources(0).length; i++) {
+    // The origin is as S3's general purpose buckets are, which have no such operation: the test does it in its place.
+    here.origin.faults.on({ method: 'PUT', times: 1 }, { status: 200, answerAt: 'body', body: '' });
+    here.origin.put('data', `new-${i}`, `renamed ${i}`);
+    here.origin.remove('data', `old ${i}`);
+    const headers = ['x-amz-rename-source', sources(i)[i]!];
+    const answer = await here.client.send({ method: 'PUT', key: `new-${i}`, query: '?renameObject=', headers });
+    expect(answer.status).toBe(200);
+  }
+  await expectAsDirect(here.client, here, names);
+  const from = performance.now();
+  await eventually(() => performance.now() - from > 2000);
+  await expectAsDirect(other.client, here, names);
+});
+
 it('a RestoreObject makes the head stale, not the body', async () => {
   const here = await startPlace({ cache: { get_ttl: HOUR, head_ttl: HOUR } });
   here.origin.put('data', 'k', 'archived', { headers: ['x-amz-storage-class', 'GLACIER'] });
