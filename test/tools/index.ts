@@ -1,11 +1,33 @@
 import { execFileSync } from 'node:child_process';
-import { accessSync, constants, existsSync, mkdtempSync, readFileSync, rmdirSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { describe, it } from 'vitest';
 
 /** Programs that some tests drive. `npm test` must pass without them; `.ci/run` installs all and forbids skips. */
-export type Tool = 'aws' | 'boto3' | 'rclone' | 'curl' | 'lz4' | 'zip' | 'chromium' | 'Xvfb' | 'Electron' | 'fuse';
+export type Tool =
+  | 'aws'
+  | 'boto3'
+  | 'rclone'
+  | 'curl'
+  | 'lz4'
+  | 'zip'
+  | 'chromium'
+  | 'Xvfb'
+  | 'Electron'
+  | 'fuse'
+  | 'sshfs'
+  | 'accounts';
 
 type Found = { readonly path: string } | { readonly missing: string };
 
@@ -44,6 +66,11 @@ export function describeWith(tools: Tool | readonly Tool[], title: string, defin
   }
 }
 
+/** Whether folders can be mounted here, for what is not a test. */
+export function canMount(): boolean {
+  return 'path' in lookUp('fuse');
+}
+
 function lookUp(tool: Tool): Found {
   let result = found.get(tool);
   if (!result) {
@@ -64,6 +91,8 @@ const LOOK_UPS: Record<Tool, () => Found> = {
   Xvfb: () => inPath('Xvfb'),
   Electron: electron,
   fuse: pythonThatMounts,
+  sshfs: sshfsThatMounts,
+  accounts,
 };
 
 function inPath(...names: readonly string[]): Found {
@@ -129,6 +158,60 @@ class Nothing(mfusepy.Operations):
         mfusepy.fuse_exit()
 mfusepy.FUSE(Nothing(), sys.argv[1], foreground=True, nothreads=True)
 `;
+
+/** sshfs is there when a mount by it works; it talks to the server side of SFTP without a connection between. */
+function sshfsThatMounts(): Found {
+  const [sshfs, fusermount] = [inPath('sshfs'), inPath('fusermount3', 'fusermount')];
+  if ('missing' in sshfs) return sshfs;
+  if ('missing' in fusermount) return fusermount;
+  const server = sftpServer();
+  if (server === undefined) return { missing: `sftp-server is none of ${SFTP_SERVERS.join(', ')}` };
+  const folder = mkdtempSync(join(tmpdir(), 'cistern-mount-'));
+  const [connection, point] = [join(folder, 'connection.sh'), join(folder, 'point')];
+  try {
+    mkdirSync(point);
+    writeFileSync(connection, `#!/bin/sh\nexec ${server}\n`, { mode: 0o755 });
+    const mount = [`nowhere:${folder}`, point, '-o', `ssh_command=${connection}`];
+    execFileSync(sshfs.path, mount, { stdio: ['ignore', 'ignore', 'pipe'], timeout: 10_000 });
+    execFileSync(fusermount.path, ['-u', point], { stdio: ['ignore', 'ignore', 'pipe'], timeout: 10_000 });
+    return sshfs;
+  } catch (error) {
+    return { missing: `sshfs can't mount a folder (${String((error as { stderr?: Buffer }).stderr ?? error).trim()})` };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const SFTP_SERVERS = ['/usr/lib/openssh/sftp-server', '/usr/libexec/openssh/sftp-server', '/usr/lib/ssh/sftp-server'];
+
+/** OpenSSH's server side of SFTP. */
+export function sftpServer(): string | undefined {
+  return SFTP_SERVERS.find(isExecutable);
+}
+
+/** A command that starts another one as any account in any groups; and Node and this checkout, which such accounts can read. */
+function accounts(): Found {
+  const setpriv = inPath('setpriv');
+  if ('missing' in setpriv) return setpriv;
+  try {
+    execFileSync(
+      setpriv.path,
+      ['--reuid=65001', '--regid=65001', '--groups=65000', process.execPath, '-e', TOUCH_ALL, import.meta.filename],
+      {
+        stdio: ['ignore', 'ignore', 'pipe'],
+        cwd: '/',
+      },
+    );
+    return setpriv;
+  } catch (error) {
+    const said = String((error as { stderr?: Buffer }).stderr ?? error).trim();
+    return {
+      missing: `processes of other accounts that can use this checkout (${said.split('\n').find(line => line !== '')})`,
+    };
+  }
+}
+
+const TOUCH_ALL = 'require("node:fs").readFileSync(process.argv[1])';
 
 /** The electron package's own binary, else the one that scripts/fetch-electron.mjs keeps. */
 function electron(): Found {

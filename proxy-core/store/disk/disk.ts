@@ -55,7 +55,7 @@ export class Disk {
       onState: reason => options.onProblem('volume', reason),
     });
     this.trouble = new Trouble(options);
-    this.files = new OpenFiles(this.volume);
+    this.files = new OpenFiles(this.volume, options.maxOpenFiles);
     this.pins = new Pins({
       volume: this.volume,
       cacheDir,
@@ -107,7 +107,7 @@ export class Disk {
       volume: this.volume,
       cacheDir,
       scratch: this.scratch,
-      others: () => options.shared || !this.#instance.alone,
+      others: () => options.shared || this.#instance.hasOthers,
       onProblem: options.onProblem,
       onReport: options.onVolume,
     });

@@ -1,10 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import { isLocal } from './local-file-systems.ts';
 import type { Volume } from './volume.ts';
+import { VolumeClock } from './volume-clock.ts';
 
 const BEAT = 1000;
 /** A process whose heartbeat has not moved for this long of our own monotonic clock is dead (design section 10). */
 const DEAD_AFTER = 60_000;
+/** A look at the others that comes so long after the one before tells nothing of what they did in between, ms. */
+const BLIND_AFTER = 10_000;
 /** Beats between two looks for half-written files that nobody owns. */
 const SWEEP_EVERY = 60;
 
@@ -26,9 +30,10 @@ export class Instance {
   readonly #onBeat: (error: Error | undefined) => void;
   readonly #onOthers: (facts: readonly object[]) => void;
   readonly #others = new Map<string, Other>();
+  readonly #clock = new VolumeClock();
   #beat = 0;
-  #offset = 0;
   #alone = false;
+  #lookedAt = Number.NEGATIVE_INFINITY;
   #stopped = false;
   #timer: NodeJS.Timeout | undefined;
   #beating: Promise<void> | undefined;
@@ -79,12 +84,21 @@ export class Instance {
 
   /** Milliseconds to add to our clock to get the volume's. */
   get clockOffset(): number {
-    return this.#offset;
+    return this.#clock.ahead;
   }
 
-  /** No other process has shown a heartbeat lately. */
+  /**
+   * No other process has shown a heartbeat lately, on a volume where one would have been seen: what the listing of a folder
+   * says is believed of local file systems only. On a network one a client may remember it for longer than others take to
+   * come and write.
+   */
   get alone(): boolean {
     return this.#alone;
+  }
+
+  /** Another process has shown a heartbeat lately. */
+  get hasOthers(): boolean {
+    return this.#others.size > 0;
   }
 
   async stop(): Promise<void> {
@@ -109,14 +123,15 @@ export class Instance {
     });
     const after = Date.now();
     const { mtimeMs } = await this.#volume.stat(this.#file);
-    // Within the time the write took the clocks can't be told apart.
-    this.#offset = mtimeMs < before - 20 || mtimeMs > after + 20 ? mtimeMs - (before + after) / 2 : 0;
+    this.#clock.saw(mtimeMs, before, after);
     await this.#lookAround();
     if (this.#beat % SWEEP_EVERY === 1) await this.#sweep();
   }
 
   async #lookAround(): Promise<void> {
     const now = performance.now();
+    // While the volume did not answer us, it may not have answered them either.
+    const blind = now - this.#lookedAt > BLIND_AFTER;
     const names = (await this.#volume.readdir(this.#folder)).filter(
       name => name.endsWith('.json') && name !== `${this.id}.json`,
     );
@@ -128,14 +143,15 @@ export class Instance {
       facts.push(factsIn(file));
       const beat = file.toString('latin1', 0, 24);
       const other = this.#others.get(name);
-      if (!other || other.beat !== beat) this.#others.set(name, { beat, movedAt: now });
+      if (!other || other.beat !== beat || blind) this.#others.set(name, { beat, movedAt: now });
       else if (now - other.movedAt > DEAD_AFTER) {
         this.#others.delete(name);
         await this.#volume.unlink(join(this.#folder, name)).catch(() => {});
         await this.#volume.remove(join(this.#folder, '..', 'tmp', name.slice(0, -5))).catch(() => {});
       }
     }
-    this.#alone = this.#others.size === 0;
+    this.#lookedAt = now;
+    this.#alone = this.#others.size === 0 && (await this.#volume.statfs(this.#folder).then(isLocal, () => false));
     this.#onOthers(facts);
   }
 
