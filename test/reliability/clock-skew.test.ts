@@ -3,9 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { objectAddress } from '../../proxy-core/request/index.ts';
+import { objectHash } from '../../proxy-core/store/disk/paths.ts';
 import { startCistern } from '../clients/cistern.ts';
 import { generatedBody, startOrigin, type TestOrigin } from '../origin/index.ts';
-import { Client, eventually, MIB } from '../read/helpers.ts';
+import { Client, eventually, filesUnder, MIB } from '../read/helpers.ts';
 import { metEachOther } from '../store/neighbours.ts';
 
 const MINUTE = 60_000;
@@ -15,6 +17,7 @@ const PRELOAD = pathToFileURL(join(import.meta.dirname, 'skewed-clock.mjs')).hre
 
 interface Skewed {
   readonly origin: TestOrigin;
+  readonly cacheDir: string;
   /** Of a process whose clock is seven minutes ahead of the volume's and the clients', and one that is as far behind. */
   readonly ahead: Client;
   readonly behind: Client;
@@ -25,6 +28,7 @@ interface Skewed {
 async function startSkewed(ttl: string): Promise<Skewed> {
   const folder = await mkdtemp(join(tmpdir(), 'cistern-skew-'));
   const origin = await startOrigin();
+  const cacheDir = join(folder, 'cache');
   const clients: Client[] = [];
   onTestFinished(async () => {
     for (const client of clients) client.close();
@@ -35,7 +39,7 @@ async function startSkewed(ttl: string): Promise<Skewed> {
     const own = join(folder, name);
     await mkdir(own);
     const settings = {
-      cache: { cache_dir: join(folder, 'cache'), min_free_space: '0%', get_ttl: ttl, authorization: 'shared' },
+      cache: { cache_dir: cacheDir, min_free_space: '0%', get_ttl: ttl, authorization: 'shared' },
       connection_pool: { upstream_overrides: { [origin.address]: { scheme: 'http' } } },
     };
     const env = { NODE_OPTIONS: `--import=${PRELOAD}`, CLOCK_AHEAD: String(ahead) };
@@ -51,6 +55,7 @@ async function startSkewed(ttl: string): Promise<Skewed> {
   await metEachOther(behind, ahead);
   return {
     origin,
+    cacheDir,
     ahead,
     behind,
     async asked(key, act) {
@@ -61,21 +66,27 @@ async function startSkewed(ttl: string): Promise<Skewed> {
   };
 }
 
-/** Reads through a process until it is from the cache: what is written to the disk behind an answer takes a moment. */
-async function hits(client: Client, key: string): Promise<void> {
-  await eventually(async () => (await client.send({ key })).header('x-cache') === 'HIT');
+/** Reads through a process until it is from the cache, also for the other one: what is written to the disk behind an answer takes a moment. */
+async function hits({ origin, cacheDir }: Skewed, client: Client, key: string): Promise<void> {
+  const hash = objectHash(objectAddress(origin.address, 'data', key));
+  await eventually(async () => {
+    const isHit = (await client.send({ key })).header('x-cache') === 'HIT';
+    const files = (await filesUnder(join(cacheDir, 'buckets'))).filter(path => path.includes(hash));
+    return isHit && [/\.head$/, /\.0-\d+$/].every(kind => files.some(path => kind.test(path)));
+  });
 }
 
 describe('processes whose clocks are a quarter of an hour apart, on one folder', () => {
   it('serve what the other has cached, as fresh as it is', async () => {
-    const { origin, ahead, behind, asked } = await startSkewed('1m');
+    const place = await startSkewed('1m');
+    const { origin, ahead, behind, asked } = place;
     for (const [key, first, then] of [
       ['one', ahead, behind],
       ['two', behind, ahead],
     ] as const) {
       origin.put('data', key, BODY);
       await first.send({ key });
-      await hits(first, key);
+      await hits(place, first, key);
       expect(
         await asked(key, async () => {
           const answer = await then.send({ key });
@@ -87,14 +98,15 @@ describe('processes whose clocks are a quarter of an hour apart, on one folder',
   }, 60_000);
 
   it('ask S3 again when the ttl is over, for each other, too', async () => {
-    const { origin, ahead, behind, asked } = await startSkewed('3s');
+    const place = await startSkewed('3s');
+    const { origin, ahead, behind, asked } = place;
     for (const [key, first, then] of [
       ['one', ahead, behind],
       ['two', behind, ahead],
     ] as const) {
       origin.put('data', key, BODY);
       await first.send({ key });
-      await hits(first, key);
+      await hits(place, first, key);
       await eventually(async () => (await then.send({ key })).header('x-cache') === 'REVALIDATED', 10_000);
       // Who has just asked vouches for it to the other one, as soon as that looks at the volume.
       await eventually(async () => (await asked(key, () => first.send({ key }))) === 0, 2_500);
@@ -102,14 +114,15 @@ describe('processes whose clocks are a quarter of an hour apart, on one folder',
   }, 60_000);
 
   it('see each other’s writes', async () => {
-    const { origin, ahead, behind } = await startSkewed('1h');
+    const place = await startSkewed('1h');
+    const { origin, ahead, behind } = place;
     for (const [key, writer, reader] of [
       ['one', ahead, behind],
       ['two', behind, ahead],
     ] as const) {
       origin.put('data', key, BODY);
       await reader.send({ key });
-      await hits(reader, key);
+      await hits(place, reader, key);
       const body = Buffer.from(`written anew: ${key}`);
       expect((await writer.send({ key, method: 'PUT', body })).status).toBe(200);
       expect((await reader.send({ key })).body.equals(body)).toBe(true);
