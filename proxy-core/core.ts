@@ -18,9 +18,10 @@ import {
 } from './listeners/index.ts';
 import { AccessLog, Counters, createLog, Latency, type Log, Problems, processUsage } from './observe/index.ts';
 import { compatibleHosts, TargetParser } from './request/index.ts';
-import { BucketSettings, type Settings } from './settings/index.ts';
+import { BucketSettings, type Settings, type SettingsChange } from './settings/index.ts';
+import { SettingsInForce } from './settings-in-force.ts';
 import { type SideOptions, startSides } from './sides.ts';
-import { Store, type VolumeReport } from './store/index.ts';
+import { Store, type StoreLimits, type VolumeReport } from './store/index.ts';
 import { createUpstream, type OwnAddress } from './upstream/index.ts';
 
 export interface CoreOptions extends Partial<SideOptions> {
@@ -41,6 +42,13 @@ export interface Core {
   status(): StatusSnapshot;
   /** For whoever adds up several. */
   figures(): Figures;
+  /**
+   * Other settings from now on: what can change while it runs does, at once; what can't is named in a notice, too.
+   * @param notices what their reader had to remark
+   */
+  applySettings(settings: Settings, notices?: readonly string[]): SettingsChange;
+  /** Other settings were to be applied and make no sense: shown as a problem, until some are applied. */
+  refuseSettings(why: string): void;
   /** Accepts no more, lets running transfers finish within `grace` (ms; `server.shutdown_grace`), then ends everything. */
   stop(grace?: number): Promise<void>;
 }
@@ -72,14 +80,9 @@ export async function startCore(settings: Settings, options: CoreOptions = {}): 
   let volume: VolumeReport | undefined;
   const store: Store = new Store({
     cacheDir: cache.cache_dir,
-    maxDiskBytes: cache.max_cache_size,
-    minFreeSpace: cache.min_free_space,
-    uploadPercent: cache.write_cache_percent,
-    pinPercent: cache.pin_percent,
+    ...storeLimits(settings),
     incompleteUploadTtl: cache.incomplete_upload_ttl,
     putTtl: (folder, key) => buckets.resolve(folder, key).put_ttl,
-    ramEnabled: cache.ram_cache_enabled,
-    maxRamBytes: cache.max_ram_cache_size,
     maxHeads: cache.metadata_cache.max_entries,
     algorithm: cache.eviction_algorithm,
     memoryBudget: cache.memory_budget,
@@ -136,6 +139,17 @@ export async function startCore(settings: Settings, options: CoreOptions = {}): 
       })
     : undefined;
   const gateway = new Gateway({ settings, targets, buckets, store, upstream, counters, latency, accessLog, onEvent });
+  const inForce = new SettingsInForce({
+    settings,
+    notices: options.notices,
+    problems,
+    log: root,
+    onChange: changed => {
+      gateway.settings = changed;
+      buckets.update(changed);
+      store.setLimits(storeLimits(changed));
+    },
+  });
   const proxy = createForwardProxy({
     handle: exchange => gateway.handle(exchange),
     answerAtOnce:
@@ -183,13 +197,13 @@ export async function startCore(settings: Settings, options: CoreOptions = {}): 
   const cacheFacts = () => ({
     dir: cache.cache_dir,
     ram_bytes: store.ramBytes,
-    ram_limit: cache.ram_cache_enabled ? cache.max_ram_cache_size : 0,
+    ram_limit: inForce.now.cache.ram_cache_enabled ? inForce.now.cache.max_ram_cache_size : 0,
     ...(store.capacity.counted ? { disk_bytes: store.capacity.bytes } : {}),
-    disk_limit: cache.max_cache_size,
+    disk_limit: inForce.now.cache.max_cache_size,
     ...(volume ? { volume } : {}),
   });
   const allProblems = () => [
-    ...(options.notices ?? []),
+    ...inForce.notices,
     ...problems.list(),
     ...buckets.problems().map(({ file, message }) => `${file}: ${message}`),
   ];
@@ -237,7 +251,9 @@ export async function startCore(settings: Settings, options: CoreOptions = {}): 
     },
     status,
     figures,
-    async stop(grace = server.shutdown_grace) {
+    applySettings: (wanted, notices) => inForce.apply(wanted, notices),
+    refuseSettings: why => inForce.refuse(why),
+    async stop(grace = inForce.now.server.shutdown_grace) {
       await proxy.close(grace);
       await shutDown();
     },
@@ -246,6 +262,17 @@ export async function startCore(settings: Settings, options: CoreOptions = {}): 
 
 function started(log: Log, version: string, addresses: Addresses): void {
   log.info(`Cistern ${version} serves on ${addresses.proxy}`);
+}
+
+function storeLimits({ cache }: Settings): StoreLimits {
+  return {
+    maxDiskBytes: cache.max_cache_size,
+    minFreeSpace: cache.min_free_space,
+    uploadPercent: cache.write_cache_percent,
+    pinPercent: cache.pin_percent,
+    ramEnabled: cache.ram_cache_enabled,
+    maxRamBytes: cache.max_ram_cache_size,
+  };
 }
 
 function isLoopback(address: string): boolean {

@@ -57,16 +57,20 @@ interface Understood {
 /** Decides what becomes of each request that a listener took in: a read through the cache, a watched write, or a relay. */
 export class Gateway {
   readonly reader: Reader;
+  /** Those in force. */
+  settings: Settings;
   readonly #options: GatewayOptions;
 
   constructor(options: GatewayOptions) {
     this.#options = options;
+    this.settings = options.settings;
     const { settings, counters } = options;
+    const inForce = () => this.settings.cache;
     this.reader = new Reader({
       store: options.store,
       upstream: options.upstream,
-      authorization: settings.cache.authorization,
-      staleIfError: settings.cache.stale_if_error,
+      authorization: () => inForce().authorization,
+      staleIfError: () => inForce().stale_if_error,
       parallelFill: {
         connections: settings.cache.parallel_fill.connections,
         minObjectSize: settings.cache.parallel_fill.min_object_size,
@@ -117,7 +121,8 @@ export class Gateway {
     socket: { readonly remoteAddress?: string | undefined },
     httpVersion: string,
   ): Understood {
-    const { settings, targets } = this.#options;
+    const { settings } = this;
+    const { targets } = this.#options;
     const target = targets.parse(request.authority, request.target);
     const said = withPresignedHeaders(readHeaderFacts(request.headers), target);
     // Where the directives of clients are not honoured, they are as if not there.
@@ -131,7 +136,7 @@ export class Gateway {
       kind,
       facts,
       signature,
-      caller: this.#options.settings.cache.authorization === 'shared' ? SOMEBODY : callerOf(signature),
+      caller: this.settings.cache.authorization === 'shared' ? SOMEBODY : callerOf(signature),
       settings,
       mustAsk:
         facts.originHeader !== undefined ||
@@ -205,12 +210,12 @@ export class Gateway {
     { facts, target }: Understood,
     { write, upload }: Extract<RequestKind, { kind: 'write' }>,
   ): WriteWatch {
-    const { settings, store, onEvent } = this.#options;
+    const { store, onEvent } = this.#options;
     return new WriteWatch(write, {
       changed: store,
       request: facts,
       keeping: upload && this.#keeping(exchange, target, upload),
-      patience: settings.cache.disk_timeout,
+      patience: this.settings.cache.disk_timeout,
       onProblem: message => onEvent('writes', message),
     });
   }

@@ -1,11 +1,12 @@
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { controlFolders } from '../../proxy-core/admin/index.ts';
 import { type Core, startCore } from '../../proxy-core/core.ts';
 import { problemLine, type Settings } from '../../proxy-core/settings/index.ts';
 import { guessShell } from '../environment/index.ts';
+import { SettingsWatch } from '../settings-watch.ts';
 import { pasteLines } from './env.ts';
 import { FAILED, type Io, OK } from './io.ts';
-import { SETTINGS_WRONG, type SettingsOptions, settingsFrom } from './settings-options.ts';
+import { readSettings, SETTINGS_WRONG, type SettingsOptions, settingsFile, settingsFrom } from './settings-options.ts';
 import { bytes } from './status-lines.ts';
 import { VERSION } from './version.ts';
 import { startWorkers } from './workers/primary.ts';
@@ -38,8 +39,12 @@ export async function serve(options: SettingsOptions, io: Io): Promise<number> {
     return FAILED;
   }
   for (const line of await greeting(core, settings, io)) io.out(line);
+  const file = settingsFile(options, io);
+  const watch =
+    file === undefined ? undefined : new SettingsWatch(resolve(io.cwd, file), () => readSettings(options, io), core);
 
   await asked.first;
+  watch?.stop();
   io.out('Cistern is stopping: no new connections, running transfers may finish. Signal again to stop at once.');
   const stopped = core.stop().then(() => OK);
   return Promise.race([stopped, asked.second.then(() => FAILED)]);

@@ -26,26 +26,29 @@ export function withSettingsOptions(command: Command): Command {
 
 /** The settings, or undefined after everything that is wrong with them was printed. */
 export async function settingsFrom(options: SettingsOptions, io: Io): Promise<LoadedSettings | undefined> {
-  const flags: Flag[] = [...(options.set ?? [])];
-  if (options.port !== undefined) flags.push({ name: '--port', path: 'server.proxy_port', raw: options.port });
-  if (options.cacheDir !== undefined)
-    flags.push({ name: '--cache-dir', path: 'cache.cache_dir', raw: options.cacheDir });
-  const { env, home, platform, cwd } = io;
   try {
-    return await loadSettings({
-      flags,
-      file: options.config ?? (env.CISTERN_CONFIG || undefined),
-      env,
-      home,
-      platform,
-      cwd,
-    });
+    return await readSettings(options, io);
   } catch (error) {
     if (!(error instanceof SettingsError)) throw error;
     for (const problem of error.problems) io.err(`cistern: ${problemLine(problem)}`);
     io.err('cistern: see docs/settings.md for every setting.');
     return undefined;
   }
+}
+
+/** The file that settings come from, as it was named; undefined where there is none. */
+export function settingsFile(options: SettingsOptions, { env }: Io): string | undefined {
+  return options.config ?? (env.CISTERN_CONFIG || undefined);
+}
+
+/** Rejects with a {@link SettingsError} that names everything that is wrong. */
+export function readSettings(options: SettingsOptions, io: Io): Promise<LoadedSettings> {
+  const flags: Flag[] = [...(options.set ?? [])];
+  if (options.port !== undefined) flags.push({ name: '--port', path: 'server.proxy_port', raw: options.port });
+  if (options.cacheDir !== undefined)
+    flags.push({ name: '--cache-dir', path: 'cache.cache_dir', raw: options.cacheDir });
+  const { env, home, platform, cwd } = io;
+  return loadSettings({ flags, file: settingsFile(options, io), env, home, platform, cwd });
 }
 
 export const SETTINGS_WRONG = USAGE;

@@ -1,7 +1,9 @@
+import { resolve } from 'node:path';
 import about from '../../package.json' with { type: 'json' };
 import { controlFolders } from '../../proxy-core/admin/index.ts';
 import { type Core, startCore } from '../../proxy-core/core.ts';
-import { loadSettings, problemLine, thisPerson } from '../../proxy-core/settings/index.ts';
+import { loadSettings, problemLine, type Settings, thisPerson } from '../../proxy-core/settings/index.ts';
+import { SettingsWatch } from '../settings-watch.ts';
 import type { FromCore, StartOptions, ToCore } from './core-messages.ts';
 
 /** The core's process: hosts one core, tells the app about it every second, and ends when the app says so. */
@@ -29,19 +31,27 @@ function start(options: StartOptions): void {
 }
 
 async function startOnce({ settingsFile, rendererDir }: StartOptions): Promise<Core> {
-  const { settings, warnings } = await loadSettings({ file: settingsFile });
-  return startCore(settings, {
+  const read = () => loadSettings({ file: settingsFile });
+  const { settings, warnings } = await read();
+  const running = await startCore(settings, {
     version: about.version,
     rendererDir,
     movePorts: true,
-    notices: [
-      ...warnings.map(problemLine),
-      ...(settings.server.workers > 1
-        ? ['server.workers: the desktop app runs one process; `cistern serve` runs more']
-        : []),
-    ],
+    notices: noticesOf(settings, warnings.map(problemLine)),
     controlFolders: controlFolders(thisPerson()),
   });
+  if (settingsFile !== undefined)
+    // It ends with the process.
+    new SettingsWatch(resolve(settingsFile), read, {
+      applySettings: (wanted, notices = []) => running.applySettings(wanted, noticesOf(wanted, notices)),
+      refuseSettings: why => running.refuseSettings(why),
+    });
+  return running;
+}
+
+function noticesOf({ server }: Settings, notices: readonly string[]): readonly string[] {
+  if (server.workers === 1) return notices;
+  return [...notices, 'server.workers: the desktop app runs one process; `cistern serve` runs more'];
 }
 
 function tellEverySecond(running: Core): void {

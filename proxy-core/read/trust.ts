@@ -8,9 +8,9 @@ import type { ReadQuestion, ReadRequest } from './types.ts';
 export interface TrustOptions {
   readonly store: Store;
   /** `caller`: a fresh object is served to those whom S3 let read it within the ttl. `shared`: to everybody. */
-  readonly authorization: 'caller' | 'shared';
+  readonly authorization: () => 'caller' | 'shared';
   /** ms for which a head may be served past its ttl when S3 is unreachable or answers 5xx. */
-  readonly staleIfError: number;
+  readonly staleIfError: () => number;
 }
 
 /** Who may be served what without asking S3, and what S3's answers change about that (design section 5). */
@@ -37,7 +37,7 @@ export class Trust {
   /** RFC 5861 in the owner's hands: `cache.stale_if_error`, never at ttl 0, only to a caller whose allowance is as young. */
   mayServeStale(request: ReadRequest, entry: ObjectEntry): boolean {
     const ttl = ttlOf(request);
-    const { staleIfError } = this.#options;
+    const staleIfError = this.#options.staleIfError();
     if (staleIfError <= 0 || ttl <= 0 || request.mustAsk) return false;
     return this.#within(request, entry, ttl + staleIfError);
   }
@@ -104,7 +104,7 @@ export class Trust {
     const now = this.#store.now();
     if (!isFresh(entry, age, now) || entry.validatedAt <= this.#store.doubtedUntil) return false;
     if (this.#store.catalog.isDirty(entry)) return false;
-    return this.#options.authorization === 'shared' || this.#allowances.allows(entry, caller, kind.method, age, now);
+    return this.#options.authorization() === 'shared' || this.#allowances.allows(entry, caller, kind.method, age, now);
   }
 }
 

@@ -1,10 +1,12 @@
 export { type BucketProblem, BucketSettings, type BucketSettingsOptions } from './bucket.ts';
 export { BucketSettingsSchema } from './bucket-file.ts';
 export type { ObjectSettings } from './cascade.ts';
+export { planChange, type SettingsChange } from './changes.ts';
 export { type DeepPartial, defaultSettings, folderDefaults, type Person, thisPerson } from './defaults.ts';
 export { OTHER_VARIABLES } from './environment.ts';
 export { leafOf } from './leaf.ts';
 export { KEYS, type SettingKey } from './leaves.ts';
+export { LIVE } from './live.ts';
 export { type Flag, type LoadedSettings, type LoadOptions, loadSettings } from './load.ts';
 export { type Problem, problemLine, SettingsError } from './problem.ts';
 export { REFERENCE_KEYS, type ReferenceKey } from './reference-keys.ts';

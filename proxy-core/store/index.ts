@@ -24,7 +24,7 @@ export type { ObjectEntry } from './entry.ts';
 export type { Fill } from './fill.ts';
 export type { Head, Part, Stamp } from './head.ts';
 export type { Cell } from './memory/cells.ts';
-export type { StoreCounters, StoreOptions } from './options.ts';
+export type { StoreCounters, StoreLimits, StoreOptions } from './options.ts';
 export { Store } from './store.ts';
 export type { NamedPart } from './uploads/multipart-assembly.ts';
 export type { MultipartStage } from './uploads/multipart-stage.ts';

@@ -1,20 +1,25 @@
 import type { FreeSpaceFloor } from './disk/free-space.ts';
 import type { VolumeReport } from './disk/probe.ts';
 
-export interface StoreOptions {
-  readonly cacheDir: string;
+/** What may change while it runs. */
+export interface StoreLimits {
   readonly maxDiskBytes: number;
   readonly minFreeSpace: FreeSpaceFloor;
   /** Share of the disk cache, in percent, of uploads that nobody has read, or that still run. */
   readonly uploadPercent: number;
   /** Share of the disk cache, in percent, that may be pinned against eviction. */
   readonly pinPercent: number;
+  readonly ramEnabled: boolean;
+  /** Most memory that the RAM tier costs, bytes. */
+  readonly maxRamBytes: number;
+}
+
+export interface StoreOptions extends StoreLimits {
+  readonly cacheDir: string;
   /** How long parts stay of a multipart upload that is neither completed nor aborted, ms. */
   readonly incompleteUploadTtl: number;
   /** How long an upload may wait for its first reader, ms; by folder of the bucket and key. */
   readonly putTtl: (folder: string, key: string) => number;
-  readonly ramEnabled: boolean;
-  readonly maxRamBytes: number;
   readonly maxHeads: number;
   readonly algorithm: 'tinylfu' | 'lru' | 's3fifo';
   /** Bytes that in-flight reads and fills may hold. */

@@ -4,11 +4,12 @@ import { BufferPool } from './buffer-pool.ts';
 import { Care } from './care/care.ts';
 import { Catalog } from './catalog.ts';
 import type { Capacity } from './disk/capacity.ts';
-import { Disk } from './disk/disk.ts';
+import { Disk, limitsOf } from './disk/disk.ts';
 import type { Content } from './disk/extent-file.ts';
 import { SMALL } from './disk/extent-format.ts';
 import { encodeExtent, shrinks } from './disk/extent-writer.ts';
 import { gibOf } from './disk/paths.ts';
+import { allocated } from './disk/scratch.ts';
 import type { Volume } from './disk/volume.ts';
 import { DiskReads } from './disk-reads.ts';
 import type { ObjectEntry } from './entry.ts';
@@ -18,10 +19,13 @@ import { Gaps } from './gaps.ts';
 import type { Head, Stamp } from './head.ts';
 import type { Cell } from './memory/cells.ts';
 import { Merging } from './merging.ts';
-import type { StoreOptions } from './options.ts';
+import type { StoreLimits, StoreOptions } from './options.ts';
 import type { MultipartStage } from './uploads/multipart-stage.ts';
 import type { CopyOptions, KeptContent, UploadCopy, UploadStore } from './uploads/types.ts';
 import { Uploads } from './uploads/uploads.ts';
+
+/** What a head takes, and the folder that it may need. */
+const HEAD_ROOM = 8192;
 
 /** Everything that is kept: heads and epochs, extents on disk, blocks in RAM. The only thing of store/ that reads use. */
 export class Store implements UploadStore {
@@ -41,9 +45,11 @@ export class Store implements UploadStore {
   readonly #uploads: Uploads;
   readonly #skipped = new WeakSet<object>();
   #doubtedUntil = Number.NEGATIVE_INFINITY;
+  #takesRam: boolean;
 
   constructor(options: StoreOptions) {
     this.#options = options;
+    this.#takesRam = options.ramEnabled;
     this.pool = new BufferPool(options.memoryBudget);
     const blocks = new Blocks({ algorithm: options.algorithm, maxBytes: options.ramEnabled ? options.maxRamBytes : 0 });
     this.#blocks = blocks;
@@ -96,7 +102,7 @@ export class Store implements UploadStore {
       extents,
       pool: this.pool,
       onCorrupt,
-      pinPercent: options.pinPercent,
+      pinPercent: () => capacity.limits.pinPercent,
     });
   }
 
@@ -127,9 +133,16 @@ export class Store implements UploadStore {
     return this.#doubtedUntil;
   }
 
+  /** Other limits hold from now on: what is over them goes at once. */
+  setLimits(limits: StoreLimits): void {
+    this.#takesRam = limits.ramEnabled;
+    this.#blocks.maxBytes = limits.ramEnabled ? limits.maxRamBytes : 0;
+    this.capacity.setLimits(limitsOf(limits));
+  }
+
   /** What may be kept in RAM is. */
   get takesRam(): boolean {
-    return this.#options.ramEnabled;
+    return this.#takesRam;
   }
 
   get ramBytes(): number {
@@ -247,7 +260,9 @@ export class Store implements UploadStore {
       const compress = options.compress && (await shrinks(body));
       const extent =
         head.length === 0 ? undefined : await encodeExtent(binding, { start: 0, end: head.length - 1 }, body, compress);
-      await this.catalog.publish(entry, head, stamp.validatedAt, stamp.epoch, extent);
+      await this.#inRoom(allocated(extent?.length ?? 0) + HEAD_ROOM, () =>
+        this.catalog.publish(entry, head, stamp.validatedAt, stamp.epoch, extent),
+      );
     } catch (error) {
       this.#disk.trouble.writing(error as Error);
     }
@@ -256,9 +271,8 @@ export class Store implements UploadStore {
   /** Brings a head without a body to disk; failures are counted and reported, never thrown. */
   async keepHead(entry: ObjectEntry, head: Head, stamp: Stamp): Promise<void> {
     if (!this.takesFills) return;
-    await this.catalog
-      .publish(entry, head, stamp.validatedAt, stamp.epoch)
-      .catch(error => this.#disk.trouble.writing(error));
+    const publish = () => this.catalog.publish(entry, head, stamp.validatedAt, stamp.epoch);
+    await this.#inRoom(HEAD_ROOM, publish).catch(error => this.#disk.trouble.writing(error));
   }
 
   copyUpload(address: ObjectAddress, options: CopyOptions): UploadCopy | undefined {
@@ -291,6 +305,19 @@ export class Store implements UploadStore {
 
   #doubt(): void {
     this.#doubtedUntil = this.now();
+  }
+
+  /** Does what adds so many bytes to the cache, or nothing where there is no room for them. */
+  async #inRoom(bytes: number, act: () => Promise<void>): Promise<void> {
+    if (!(await this.capacity.reserve(bytes))) {
+      this.#options.counters.disk_skipped++;
+      return;
+    }
+    try {
+      await act();
+    } finally {
+      this.capacity.release(bytes);
+    }
   }
 
   /** Ends the store. Returns false when a thread is stuck on the volume, so that the process can't end in the ordinary way. */

@@ -1,6 +1,7 @@
 import {
   BucketSettingsSchema,
   KEYS,
+  LIVE,
   OTHER_VARIABLES,
   REFERENCE_KEYS,
   SettingsSchema,
@@ -26,7 +27,12 @@ value and what is allowed (exit code 2). For completion and checks in an editor,
 
 Durations are \`500ms\`, \`30s\`, \`5m\`, \`1h\`, \`7d\`, or a bare number of seconds; fractions such as \`1.5h\` are fine. Sizes are bytes,
 or \`500MB\` (powers of 1000) and \`10GiB\` (powers of 1024). \`~/\` is your home folder, and a relative path starts at the folder
-Cistern is started in. Settings are read at the start; bucket settings (below) are followed while it runs.
+Cistern is started in.
+
+The file is followed while Cistern runs: within about a second of a change those settings act that are marked **live** below, and
+\`cistern status\` names the others, which act after a restart. A file that makes no sense leaves the last good settings in force,
+and shows as a problem, with file, line, key and value. Variables and flags hold as they were at the start, and go before the
+file. Bucket settings (below) are followed, too.
 
 ${groups()}
 ## Bucket settings
@@ -77,7 +83,7 @@ function groups(): string {
         `\`${path.slice(name.length + 1)}\``,
         leaf.default === undefined ? 'see there' : standard(leaf.default),
         leaf.brief ?? leaf.allowed,
-        description,
+        `${description}${LIVE.has(path) ? ' **Live.**' : ''}`,
       ]);
       return `## ${name}\n\n${group.description ?? ''}\n\n${table(['Key', 'Default', 'Allowed', 'What it does'], rows)}\n`;
     })

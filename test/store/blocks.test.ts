@@ -103,7 +103,7 @@ describe('blocks in memory', () => {
   );
 
   it.each(EVICTION_ALGORITHMS)('give their memory back when they are evicted, replaced or refused (%s)', algorithm => {
-    const blocks = new Blocks({ algorithm, maxBytes: 12 * UNIT });
+    const blocks = new Blocks({ algorithm, maxBytes: 64 * UNIT });
     const content = noise(UNIT);
     const seen = new Set<ArrayBufferLike>();
     for (let i = 0; i < 1000; i++) {
@@ -112,7 +112,9 @@ describe('blocks in memory', () => {
       if (cell) seen.add(cell.bytes.buffer);
       if (i % 2 === 0) blocks.put('v:', i, Buffer.from(content));
     }
-    // Slabs of 64 cells each, in which at most 12 are used.
-    expect([...seen].filter(({ byteLength }) => byteLength > UNIT)).toHaveLength(1);
+    // Slabs of two cells each, that are used again and again: without that there would be hundreds.
+    const slabs = [...seen].filter(({ byteLength }) => byteLength === 2 * UNIT);
+    expect(slabs.length).toBeGreaterThan(0);
+    expect(slabs.length).toBeLessThan(100);
   });
 });

@@ -5,7 +5,18 @@ import { Capacity } from '../../proxy-core/store/disk/capacity.ts';
 import { Census, type Counted } from '../../proxy-core/store/disk/census.ts';
 import { Volume } from '../../proxy-core/store/disk/volume.ts';
 import { Unread } from '../../proxy-core/store/uploads/unread.ts';
-import { address, afterTest, filesIn, fillWhole, headOf, noise, openStore, tempFolder, until } from './helpers.ts';
+import {
+  address,
+  afterTest,
+  byItself,
+  filesIn,
+  fillWhole,
+  headOf,
+  noise,
+  openStore,
+  tempFolder,
+  until,
+} from './helpers.ts';
 
 const MIB = 1 << 20;
 
@@ -16,9 +27,11 @@ function capacityOf(folder: string, maxBytes: number, freeBytes = 0) {
   const capacity: Capacity = new Capacity({
     volume,
     cacheDir: folder,
+    instance: byItself(() => capacity),
     maxBytes,
     minFree: { bytes: freeBytes },
     uploadPercent: 10,
+    pinPercent: 50,
     putTtl: () => 0,
     patience: 1000,
     now: Date.now,
@@ -83,7 +96,7 @@ describe('a search for something to remove that is in vain', () => {
   });
 
   it('because too much was counted is judged by a census that began after it, and nothing is said', async () => {
-    const nothing: Counted = { total: 0, staged: 0, removable: 0, records: 0 };
+    const nothing: Counted = { total: 0, staged: 0, removable: 0, records: 0, unread: 0 };
     const answers: ((counted: Counted) => void)[] = [];
     const census = vi.spyOn(Census.prototype, 'take').mockImplementation(
       () =>
@@ -95,7 +108,7 @@ describe('a search for something to remove that is in vain', () => {
     const folder = tempFolder();
     const { capacity, said } = capacityOf(folder, MIB);
     capacity.start();
-    expect(answers).toHaveLength(1);
+    await until(() => answers.length === 1);
     const listed = vi.spyOn(Volume.prototype, 'readdir');
     afterTest(() => listed.mockRestore());
     capacity.add(2 * MIB, join(folder, 'buckets', 'gone'));
@@ -143,6 +156,12 @@ describe('a census', () => {
     const volume = new Volume({ deadline: 5000 });
     const census = new Census({ volume, cacheDir: folder, unread: new Unread() });
     const counted = await census.take(Date.now() + 1000);
-    expect(counted).toEqual({ total: store.capacity.bytes, staged: 3 * 4096, removable: MIB + 4096, records: 0 });
+    expect(counted).toEqual({
+      total: store.capacity.bytes,
+      staged: 3 * 4096,
+      removable: MIB + 4096,
+      records: 0,
+      unread: 0,
+    });
   });
 });

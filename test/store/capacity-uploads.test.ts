@@ -123,7 +123,7 @@ describe('an upload that nobody has read within put_ttl', () => {
     const uploads: string[] = [];
     for (const key of ['a', 'b', 'c', 'd', 'e']) uploads.push(await upload(other.store, key, noise(100 * KIB)));
     await readObject(store, folder, 'large', noise(2 * MIB));
-    await readObject(store, folder, 'late', noise(960 * KIB));
+    await readObject(store, folder, 'late', noise(500 * KIB));
     await store.capacity.settled();
     expect(uploads.filter(hash => filesOf(folder, hash).length === 0).length).toBeGreaterThan(0);
     for (const key of ['read', 'large', 'late']) {

@@ -16,6 +16,7 @@ import { EXTENT, type Head, type Store } from '../../proxy-core/store/index.ts';
 import {
   address,
   afterTest,
+  byItself,
   diskUsage,
   filesIn,
   fillWhole,
@@ -162,12 +163,14 @@ describe('eviction', () => {
     mkdirSync(join(folder, 'buckets'));
     const listed = vi.spyOn(volume, 'readdir').mockRejectedValue(new DiskUnavailable('not answering'));
     const problems: (string | undefined)[] = [];
-    const capacity = new Capacity({
+    const capacity: Capacity = new Capacity({
       volume,
       cacheDir: folder,
+      instance: byItself(() => capacity),
       maxBytes: 1000,
       minFree: { bytes: 0 },
       uploadPercent: 10,
+      pinPercent: 50,
       putTtl: () => 0,
       patience: 50,
       now: Date.now,
@@ -186,15 +189,17 @@ describe('eviction', () => {
 });
 
 describe('room for an extent', () => {
-  const open = (maxBytes: number, patience: number, remove: (path: string) => Promise<void>) => {
+  const open = async (maxBytes: number, patience: number, remove: (path: string) => Promise<void>) => {
     const folder = tempFolder();
     const volume = new Volume({ deadline: 5000 });
-    const capacity = new Capacity({
+    const capacity: Capacity = new Capacity({
       volume,
       cacheDir: folder,
+      instance: byItself(() => capacity),
       maxBytes,
       minFree: { bytes: 0 },
       uploadPercent: 10,
+      pinPercent: 50,
       putTtl: () => 0,
       patience,
       now: Date.now,
@@ -203,11 +208,12 @@ describe('room for an extent', () => {
       onProblem: () => {},
     });
     afterTest(() => capacity.stop());
+    await capacity.recount();
     return capacity;
   };
 
   it('is given to as many as it is enough for, to the next one when one is done, and refused to one who waits too long', async () => {
-    const capacity = open(100, 200, async () => {});
+    const capacity = await open(100, 200, async () => {});
     expect(await capacity.reserve(60)).toBe(true);
     const [second, third] = [capacity.reserve(50), capacity.reserve(90)];
     capacity.release(60);
@@ -218,11 +224,11 @@ describe('room for an extent', () => {
   });
 
   it('is refused at once to what is larger than the cache', async () => {
-    expect(await open(100, 1_000_000, async () => {}).reserve(101)).toBe(false);
+    expect(await (await open(100, 1_000_000, async () => {})).reserve(101)).toBe(false);
   });
 
   it('is refused to all who wait when the cache is closed', async () => {
-    const capacity = open(100, 1_000_000, async () => {});
+    const capacity = await open(100, 1_000_000, async () => {});
     await capacity.reserve(100);
     const waiting = capacity.reserve(10);
     capacity.stop();

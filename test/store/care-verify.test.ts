@@ -66,6 +66,12 @@ function harm(path: string, at = Math.floor(statSync(path).size / 2)): void {
 function later(store: Store, ms: number): void {
   const real = Date.now;
   vi.spyOn(Date, 'now').mockImplementation(() => real() + ms);
+  // The volume's clock as well, by which the store would know.
+  const stat = store.volume.stat.bind(store.volume);
+  vi.spyOn(store.volume, 'stat').mockImplementation(async path => {
+    const stats = await stat(path);
+    return path.includes('/instances/') ? Object.assign(stats, { mtimeMs: stats.mtimeMs + ms }) : stats;
+  });
   expect(store.now()).toBeGreaterThan(real() + ms - 60_000);
 }
 

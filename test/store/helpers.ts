@@ -5,6 +5,7 @@ import { basename, join } from 'node:path';
 import { afterEach, expect, vi } from 'vitest';
 import { Window } from '../../proxy-core/read/window.ts';
 import type { ObjectAddress, RawHeaders, Span } from '../../proxy-core/request/index.ts';
+import type { Capacity, Presence } from '../../proxy-core/store/disk/capacity.ts';
 import {
   type Fill,
   type Head,
@@ -239,6 +240,21 @@ export function halfWrittenIn(folder: string): string[] {
 /** What `du` says of a folder and all in it. */
 export function diskUsage(folder: string): number {
   return Number(execFileSync('du', ['-s', '-B1', folder], { encoding: 'utf8' }).split('\t')[0]);
+}
+
+/** A capacity's process where there is no other, and no instance file. */
+export function byItself(capacity: () => Capacity): Presence {
+  return {
+    id: 'only',
+    current: true,
+    async beatAgain() {
+      const { accounts } = capacity();
+      accounts.publish();
+      accounts.look({ all: [], whole: true });
+      capacity().looked();
+    },
+    async forget() {},
+  };
 }
 
 /** From here on the clock and all timers stand still, but for `vi.advanceTimersByTime`. Files and promises go on. */

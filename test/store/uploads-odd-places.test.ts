@@ -95,7 +95,7 @@ describe('an extent that reaches from one GiB of its object into the next', () =
     const path = await place(entry, head, start, content, false);
     const { volume } = store;
     const modes = { file: 0o600, folder: 0o700 };
-    const scratch = new Scratch({ volume, cacheDir: folder, instance: 'test', modes, onBytes: () => {} });
+    const scratch = new Scratch({ volume, cacheDir: folder, instance: () => 'test', modes, onBytes: () => {} });
     new Extents({ scratch, alone: () => true }).add(entry, head, { start, end: after.end, path });
     for (const span of [before, after]) expect(gap(store, entry, head, span)).toBeUndefined();
     const damaged = readFileSync(path);
@@ -148,7 +148,13 @@ describe('a version of which something was read, and that is uploaded again in p
     for (const part of parts)
       placed.push({ ...part, path: await place(entry, head, part.start, contentOf(part), false) });
     const modes = { file: 0o600, folder: 0o700 };
-    const scratch = new Scratch({ volume: store.volume, cacheDir: folder, instance: 'test', modes, onBytes: () => {} });
+    const scratch = new Scratch({
+      volume: store.volume,
+      cacheDir: folder,
+      instance: () => 'test',
+      modes,
+      onBytes: () => {},
+    });
     await new Extents({ scratch, alone: () => true }).addOver(entry, head, placed);
   }
 

@@ -21,6 +21,8 @@ export type ToWorker =
   /** Comes with a socket, unless its client has gone in the meantime. The next one comes when this one is taken. */
   | { readonly type: 'connection' }
   | { readonly type: 'tell'; readonly number: number }
+  /** Its share of what is in force from now on. */
+  | { readonly type: 'settings'; readonly settings: Settings }
   | { readonly type: 'stop' };
 
 /** From a worker to the primary. */

@@ -17,6 +17,7 @@ import { CisternError } from '../../../proxy-core/errors.ts';
 import { ACCEPTING, BACKLOG, descriptorLimit, shareDescriptors } from '../../../proxy-core/listeners/index.ts';
 import { Counters, createLog, Problems, processUsage } from '../../../proxy-core/observe/index.ts';
 import type { Settings } from '../../../proxy-core/settings/index.ts';
+import { SettingsInForce } from '../../../proxy-core/settings-in-force.ts';
 import { type Sides, startSides } from '../../../proxy-core/sides.ts';
 import { Dispatch } from './dispatch.ts';
 import { Team } from './team.ts';
@@ -44,6 +45,13 @@ export async function startWorkers(
     retentionDays: logging.app_log_retention_days,
   });
   const problems = new Problems(log);
+  const inForce = new SettingsInForce({
+    settings,
+    notices: options.notices,
+    problems,
+    log,
+    onChange: changed => team.apply(changed),
+  });
 
   // Before anything else: a port that is taken ends the start, and nothing has to be taken back.
   const listener = await listen(server.bind_address, server.proxy_port);
@@ -102,9 +110,9 @@ export async function startWorkers(
       latency,
       gauges: [],
       usage: { ...usage, cpu_seconds: usage.cpu_seconds + cpu_seconds },
-      cache: { dir: cache.cache_dir, ram_bytes: 0, ram_limit: 0, disk_limit: cache.max_cache_size },
+      cache: { dir: cache.cache_dir, ram_bytes: 0, ram_limit: 0, disk_limit: inForce.now.cache.max_cache_size },
       problems: [
-        ...(options.notices ?? []),
+        ...inForce.notices,
         ...(team.serving.length > 0 ? [] : ['nobody is served at the moment: all workers are being started again']),
         ...problems.list(),
       ],
@@ -167,7 +175,9 @@ export async function startWorkers(
     },
     status: snapshot,
     figures,
-    async stop(grace = server.shutdown_grace) {
+    applySettings: (wanted, notices) => inForce.apply(wanted, notices),
+    refuseSettings: why => inForce.refuse(why),
+    async stop(grace = inForce.now.server.shutdown_grace) {
       stopAccepting();
       await team.stop(grace);
       await shutDown();

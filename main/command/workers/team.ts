@@ -46,6 +46,7 @@ const STOP_SLACK = 8000;
 export class Team {
   readonly #options: TeamOptions;
   readonly #places: readonly Place[];
+  #settings: Settings;
   #past: Totals = NO_TOTALS;
   #stopping = false;
   readonly #onExit = () => {
@@ -54,6 +55,7 @@ export class Team {
 
   constructor(options: TeamOptions) {
     this.#options = options;
+    this.#settings = options.settings;
     this.#places = Array.from({ length: options.settings.server.workers }, (_, i) => ({
       number: i + 1,
       worker: undefined,
@@ -112,6 +114,12 @@ export class Team {
     }
   }
 
+  /** Each is told its share, and one that is started anew starts with it. */
+  apply(settings: Settings): void {
+    this.#settings = settings;
+    for (const { number, worker } of this.#places) worker?.apply(this.#shareOf(number));
+  }
+
   /** Running transfers may finish within `grace`, ms. */
   async stop(grace: number): Promise<void> {
     this.#stopping = true;
@@ -128,13 +136,17 @@ export class Team {
     return this.#places.flatMap(({ worker }) => worker ?? []);
   }
 
+  #shareOf(number: number): Settings {
+    return shareOf(this.#settings, number - 1, this.#places.length);
+  }
+
   #begin(place: Place): Worker {
-    const { script, version, settings, address, folder, onChange } = this.#options;
+    const { script, version, address, folder, onChange } = this.#options;
     const { number } = place;
     const options = {
       name: `worker-${number}`,
       version,
-      settings: shareOf(settings, number - 1, settings.server.workers),
+      settings: this.#shareOf(number),
       address,
       controlFolder: join(folder, String(number)),
     };

@@ -36,6 +36,12 @@ process.on('message', (message: ToWorker, socket?: Socket) => {
         () => {},
       );
       break;
+    case 'settings':
+      core?.then(
+        running => running.applySettings(message.settings),
+        () => {},
+      );
+      break;
     case 'stop':
       void stop();
       break;

@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import type { Socket } from 'node:net';
 import type { Figures } from '../../../proxy-core/admin/index.ts';
+import type { Settings } from '../../../proxy-core/settings/index.ts';
 import type { Taker } from './dispatch.ts';
 import type { FromWorker, PlainError, ToWorker, WorkerOptions } from './messages.ts';
 
@@ -96,6 +97,11 @@ export class Worker implements Taker {
       this.#waiting.push({ number, handed: this.#handed, answered });
       this.#tell({ type: 'tell', number });
     });
+  }
+
+  /** @param settings its share of what is in force from now on */
+  apply(settings: Settings): void {
+    this.#tell({ type: 'settings', settings });
   }
 
   stop(): void {

@@ -20,7 +20,7 @@ export interface CareOptions {
   readonly extents: Extents;
   readonly pool: BufferPool;
   readonly onCorrupt: () => void;
-  readonly pinPercent: number;
+  readonly pinPercent: () => number;
 }
 
 /**

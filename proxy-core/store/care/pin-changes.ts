@@ -15,7 +15,7 @@ export interface PinChangeOptions {
   readonly volume: Volume;
   readonly scratch: Scratch;
   readonly pins: Pins;
-  readonly percent: number;
+  readonly percent: () => number;
 }
 
 const TELL_EVERY = 1000;
@@ -43,7 +43,7 @@ export async function* pin(options: PinChangeOptions, pace: Pace, target: Target
   if (bytes > pins.limit)
     throw new CisternError(
       'PinTooLarge',
-      `With it ${inUnits(bytes)} would be pinned; cache.pin_percent (${percent} %) allows ${inUnits(pins.limit)}.`,
+      `With it ${inUnits(bytes)} would be pinned; cache.pin_percent (${percent()} %) allows ${inUnits(pins.limit)}.`,
     );
   for (const folder of folders) await write(options, pace, folder, all.get(folder) as BucketPins);
   yield await ended(pins, pace);

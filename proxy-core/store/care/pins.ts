@@ -13,7 +13,7 @@ export interface PinsOptions {
   readonly cacheDir: string;
   /** Most that pinned objects may take, bytes; and the share of the cache that this is, percent. */
   readonly limit: () => number;
-  readonly percent: number;
+  readonly percent: () => number;
   /** Now on the volume's clock, ms. */
   readonly now: () => number;
   readonly onProblem: (message: string | undefined) => void;
@@ -100,7 +100,7 @@ export class Pins {
     if (!prefixes || !(prefixes.whole || this.#objects.has(place.hash))) return;
     this.#growth += bytes;
     this.#bytes = Math.max(0, this.#bytes + bytes);
-    this.#judge();
+    this.judge();
   }
 
   /** Told of the objects that this process has to do with. @param key its bytes as latin1 */
@@ -146,7 +146,7 @@ export class Pins {
     }
     this.#known.set(folder, known);
     if (JSON.stringify(known.pins?.prefixes) !== JSON.stringify(before?.pins?.prefixes)) this.#adopt(folder, known);
-    this.#judge();
+    this.judge();
     return known;
   }
 
@@ -193,11 +193,12 @@ export class Pins {
     if (this.#revision !== revision) return false;
     this.#bytes = Math.max(0, step.value + this.#growth);
     this.#counted = revision;
-    this.#judge();
+    this.judge();
     return true;
   }
 
-  #judge(): void {
+  /** Whether it is more than its share, which may be another one now. */
+  judge(): void {
     const { limit, percent, onProblem } = this.#options;
     const [broken] = this.#broken.values();
     const isOver = this.#bytes > limit();
@@ -208,7 +209,7 @@ export class Pins {
     else
       onProblem(
         isOver
-          ? `what is pinned takes more than the ${inUnits(limit())} that cache.pin_percent (${percent} %) allows; until it is less, it may be evicted like anything else. Unpin something, or raise cache.pin_percent or cache.max_cache_size.`
+          ? `what is pinned takes more than the ${inUnits(limit())} that cache.pin_percent (${percent()} %) allows; until it is less, it may be evicted like anything else. Unpin something, or raise cache.pin_percent or cache.max_cache_size.`
           : undefined,
       );
   }

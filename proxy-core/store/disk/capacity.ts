@@ -2,20 +2,45 @@ import { join } from 'node:path';
 import type { Pins } from '../care/pins.ts';
 import { Unread, type UnreadUpload } from '../uploads/unread.ts';
 import { UploadRoom } from '../uploads/upload-room.ts';
+import { Accounts } from './accounts.ts';
 import { Census, type Counted } from './census.ts';
+import { Counting } from './counting.ts';
 import { inWords } from './disk-error.ts';
+import { Evicting } from './evicting.ts';
 import { Eviction } from './eviction.ts';
 import type { Room } from './extent-output.ts';
 import { FreeSpace, type FreeSpaceFloor } from './free-space.ts';
+import type { Sum } from './ledger.ts';
+import { SpaceProblems } from './space-problems.ts';
+import { Stocktaking } from './stocktaking.ts';
 import type { Volume } from './volume.ts';
+import { WaitingRoom } from './waiting-room.ts';
 
-export interface CapacityOptions {
-  readonly volume: Volume;
-  readonly cacheDir: string;
+/** What may change while it runs. */
+export interface Limits {
   readonly maxBytes: number;
   readonly minFree: FreeSpaceFloor;
   /** Share of the cache, in percent, of uploads that nobody has read, or that still run. */
   readonly uploadPercent: number;
+  /** Share of the cache, in percent, that may be pinned against eviction. */
+  readonly pinPercent: number;
+}
+
+/** This process among the others on the volume. */
+export interface Presence {
+  readonly id: string;
+  /** The others know that it lives. */
+  readonly current: boolean;
+  /** Publishes its account as it is now, then looks at the others. Never rejects. */
+  beatAgain(): Promise<void>;
+  /** What one that has ended left behind is of no use any more. */
+  forget(id: string): Promise<void>;
+}
+
+export interface CapacityOptions extends Limits {
+  readonly volume: Volume;
+  readonly cacheDir: string;
+  readonly instance: Presence;
   /** How long an upload may wait for its first reader, ms; by folder of the bucket and key. */
   readonly putTtl: (folder: string, key: string) => number;
   /** How long a fill may wait for room, ms. */
@@ -33,126 +58,176 @@ export interface CapacityOptions {
 /** Eviction begins above the one share of the limit, a little before fills have to wait, and goes on down to the other. */
 const HIGH_WATER = 0.98;
 const LOW_WATER = 0.95;
-/** Steps that find nothing after which a census has to say why. */
-const BARREN = 20;
-/** After it has said that there is nothing to remove, ms. */
-const REST = 60_000;
 const LOOK_EVERY = 2000;
-const COUNT_EVERY = 3_600_000;
-
-interface Waiting {
-  readonly bytes: number;
-  readonly answer: (granted: boolean) => void;
-}
+/** A count may be off by this share of the limit before another one is due soon. */
+const TOLERANCE = 0.01;
+/** Between two heartbeats for the sake of room in hand, ms. */
+const ASK_EVERY = 100;
 
 /**
- * Keeps the cache's allocated bytes under `max_cache_size` and the volume's free space over its floor. What is there is
- * counted by a paced census in the background, and by what this process adds and removes from then on.
+ * Keeps the cache's allocated bytes under `max_cache_size` and the volume's free space over its floor, together with all other
+ * processes on the folder (ledger.ts). What is there is counted by a paced census in the background, and by what each adds and
+ * removes from then on.
  */
 export class Capacity implements Room {
   /** Room for copies of uploads, within their share. */
   readonly uploads: UploadRoom;
+  readonly accounts: Accounts;
   readonly #options: CapacityOptions;
+  #limits: Limits;
   readonly #unread = new Unread();
   readonly #space: FreeSpace;
   readonly #census: Census;
-  readonly #eviction: Eviction;
+  readonly #stocktaking: Stocktaking;
+  readonly #room: WaitingRoom;
+  readonly #evicting: Evicting;
+  readonly #problems: SpaceProblems;
   readonly #stage: string;
-  #bytes = 0;
-  /** Of that, parts of multipart uploads that still run. */
-  #staged = 0;
-  #reserved = 0;
-  #waiting: Waiting[] = [];
-  #stopped = false;
-  #evicting: Promise<void> | undefined;
-  #counting: Promise<void> | undefined;
-  #countedAt = Number.NEGATIVE_INFINITY;
-  /** By how much the last census put the count right. */
-  #correction: number | undefined;
-  /** The last search was in vain; a census that begins after it says why. */
-  #barren = false;
-  #restUntil = Number.NEGATIVE_INFINITY;
-  /** What is wrong with the volume's space, and with making room. */
-  #problems: { space?: string | undefined; room?: string | undefined } = {};
-  #shown: string | undefined;
+  #asking: Promise<void> | undefined;
+  #askedAt = Number.NEGATIVE_INFINITY;
+  /** By which the volume was looked at. */
+  #sum: Sum | undefined;
+  #looking: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: CapacityOptions) {
     this.#options = options;
+    this.#limits = options;
     this.#stage = join(options.cacheDir, 'uploads');
+    const { instance, now } = options;
     const unread = this.#unread;
-    this.#space = new FreeSpace(options);
+    this.#problems = new SpaceProblems(options.onProblem);
+    this.#space = new FreeSpace(options, options.minFree);
     this.#census = new Census({ ...options, unread });
-    this.#eviction = new Eviction({ ...options, unread });
+    const eviction = new Eviction({ ...options, unread });
+    this.#room = new WaitingRoom({
+      fits: bytes => this.accounts.fits(bytes),
+      patience: options.patience,
+      onWaiting: () => this.#ask(),
+    });
+    const accounts = new Accounts({
+      id: () => instance.id,
+      current: () => instance.current,
+      own: () => this.#limits.maxBytes,
+      limit: () => this.#limit,
+      reserved: () => this.#room.reserved,
+      copying: () => this.uploads.reserved,
+      wanted: () => this.#room.wanted,
+      unread: () => unread.bytes,
+      evicting: () => this.#evicting.running !== undefined && this.#isOver(LOW_WATER),
+      counting: () => this.#stocktaking.running !== undefined,
+      now,
+      forget: id => void instance.forget(id).catch(() => {}),
+    });
+    this.accounts = accounts;
+    const beat = () => instance.beatAgain();
+    this.#stocktaking = new Stocktaking({
+      counting: new Counting({ census: this.#census, accounts, unread: () => unread.bytes, now, beat }),
+      accounts,
+      now,
+      tolerance: () => this.most * TOLERANCE,
+      onCounted: ({ counted }, asked) => this.#counted(counted, asked),
+    });
+    this.#evicting = new Evicting({
+      step: enough => eviction.step(enough),
+      tooMuch: () => this.#tooMuch,
+      enough: () => this.#enough,
+      onBarren: () => this.#stocktaking.ask(),
+      onDone: () => this.#problems.room(undefined),
+      onFailed: error => this.#failed(error),
+    });
     this.uploads = new UploadRoom({
       room: this,
       unread,
-      limit: () => this.#uploadLimit,
-      staged: () => this.#staged,
-      removeOne: () => this.#eviction.removeUnread(),
+      limit: () => (this.most * this.#limits.uploadPercent) / 100,
+      accounts,
+      removeOne: () => eviction.removeUnread(),
       onFailed: error => this.#failed(error),
     });
   }
 
-  /** Allocated bytes of `buckets/` and `uploads/`, as far as counted. */
+  /** Allocated bytes of `buckets/` and `uploads/`, as far as all processes have told. */
   get bytes(): number {
-    return this.#bytes;
+    return this.accounts.bytes;
   }
 
   /** What it may grow to: where the free space bounds the cache, what that lets it. */
   get most(): number {
-    return Math.max(0, Math.min(this.#options.maxBytes, this.#bytes + this.#space.spare));
+    return Math.max(0, this.#limit);
   }
 
-  /** False until the first census has been through. */
+  get limits(): Limits {
+    return this.#limits;
+  }
+
+  /** False until what is there has been counted once, by this process or another one. */
   get counted(): boolean {
-    return this.#countedAt > 0;
+    return this.#stocktaking.counted;
   }
 
   /** Nothing new is stored at the moment. */
   get full(): boolean {
-    return this.#space.spare < this.#reserved || this.#bytes >= this.#options.maxBytes;
+    return this.bytes >= this.accounts.limit || this.bytes + this.#room.reserved > this.#space.limit;
   }
 
   start(): void {
     const look = () => {
       void this.#lookAtVolume();
-      if (performance.now() - this.#countedAt > COUNT_EVERY) this.#count();
-      if (this.#tooMuch) this.#evict();
+      this.#stocktaking.look();
+      this.#makeRoom();
     };
     look();
     this.#timer = setInterval(look, LOOK_EVERY).unref();
   }
 
-  stop(): void {
-    this.#stopped = true;
+  /** Resolves when it asks nothing of the volume any more, beside what somebody else began. */
+  async stop(): Promise<void> {
     this.#census.stop();
+    this.#stocktaking.stop();
     this.uploads.stop();
+    this.#evicting.stop();
     clearInterval(this.#timer);
-    for (const { answer } of this.#waiting.splice(0)) answer(false);
+    this.#room.stop();
+    await this.#looking;
+  }
+
+  /** Other limits hold from now on: what is over them goes. */
+  setLimits(limits: Limits): void {
+    this.#limits = limits;
+    this.#space.floor = limits.minFree;
+    this.accounts.relimit();
+    this.#evicting.tryAgain();
+    void this.#lookAtVolume();
+    void this.#options.instance.beatAgain();
+    void this.uploads.trim();
+    this.#options.pins?.judge();
+    this.#makeRoom();
+  }
+
+  /** The others have been looked at. */
+  looked(): void {
+    const { sum } = this.accounts;
+    if (sum !== this.#sum) void this.#lookAtVolume();
+    this.#sum = sum;
+    this.#room.grant();
+    this.uploads.looked();
+    this.#makeRoom();
   }
 
   /** Tells what was added or (negative) removed, and where. */
   add(bytes: number, path: string): void {
-    this.#bytes = Math.max(0, this.#bytes + bytes);
-    if (path.startsWith(this.#stage)) this.#staged = Math.max(0, this.#staged + bytes);
-    this.#space.add(bytes);
+    this.accounts.add(bytes, path.startsWith(this.#stage));
     this.#options.pins?.changed(bytes, path);
-    if (bytes < 0) this.#grant();
-    else if (this.#tooMuch) this.#evict();
+    if (bytes < 0) this.#room.grant();
+    else this.#makeRoom();
   }
 
   /**
    * Counts what is there anew. By how many bytes the count had been off (negative: too much was counted), as far as that can be
    * told while files come and go; undefined when it could not be counted.
    */
-  async recount(): Promise<number | undefined> {
-    // One that is under way does not know what is there now.
-    await this.#counting;
-    this.#correction = undefined;
-    this.#count();
-    await this.#counting;
-    return this.#correction;
+  recount(): Promise<number | undefined> {
+    return this.#stocktaking.recount();
   }
 
   /** An upload has its place, and a head that nobody has read yet. */
@@ -169,166 +244,113 @@ export class Capacity implements Room {
 
   /** Room for a file that will be added; resolves with false when none can be made in time. To be released in the end. */
   async reserve(bytes: number): Promise<boolean> {
-    if (this.#fits(bytes)) {
-      this.#reserved += bytes;
-      return true;
-    }
-    if (this.#stopped || bytes > this.#options.maxBytes) return false;
-    return new Promise(resolve => {
-      const waiting: Waiting = {
-        bytes,
-        answer: granted => {
-          clearTimeout(timer);
-          this.#waiting = this.#waiting.filter(other => other !== waiting);
-          resolve(granted);
-        },
-      };
-      const timer = setTimeout(() => waiting.answer(false), this.#options.patience);
-      this.#waiting.push(waiting);
-      this.#evict();
-    });
+    if (bytes > this.accounts.limit || !(await this.#room.reserve(bytes))) return false;
+    if (this.accounts.isShort && performance.now() - this.#askedAt > ASK_EVERY) this.#askOthers();
+    return true;
   }
 
   release(bytes: number): void {
-    this.#reserved -= bytes;
-    this.#grant();
+    this.#room.release(bytes);
   }
 
   /** Resolves when nothing is being counted or evicted. For tests and the command line. */
   async settled(): Promise<void> {
-    while (this.#counting || this.#evicting) await (this.#counting ?? this.#evicting);
+    for (;;) {
+      const running = this.#stocktaking.running ?? this.#evicting.running;
+      if (!running) break;
+      await running;
+    }
     await this.uploads.trim();
   }
 
-  #fits(bytes: number): boolean {
-    const taken = this.#reserved + bytes;
-    return this.#bytes + taken <= this.#options.maxBytes && taken <= this.#space.spare;
+  get #limit(): number {
+    return Math.min(this.accounts.limit, this.#space.limit);
   }
 
-  #grant(): void {
-    for (const waiting of [...this.#waiting]) {
-      if (!this.#fits(waiting.bytes)) return;
-      this.#reserved += waiting.bytes;
-      waiting.answer(true);
-    }
+  /** Somebody waits for room: from what is left, or what others have in hand and can spare, or else from what is made. */
+  #ask(): void {
+    if (this.accounts.left >= this.#room.wanted.first || !this.#isOver(1)) this.#askOthers();
+    this.#makeRoom();
   }
 
-  /** Whether eviction has to begin. */
+  #askOthers(): void {
+    this.#askedAt = performance.now();
+    this.#asking ??= this.#options.instance.beatAgain().finally(() => {
+      this.#asking = undefined;
+    });
+  }
+
+  /** Somebody waits for room that nobody has; or nobody knows, and won't for a while. */
+  get #isShort(): boolean {
+    if (this.#room.wanted.all === 0) return false;
+    return this.accounts.known ? this.#isOver(1) : this.#stocktaking.takesLong;
+  }
+
+  #makeRoom(): void {
+    if (this.#tooMuch) this.#evicting.start();
+  }
+
+  /** Whether eviction has to begin: for what this process wants, or for all, which one of them does. */
   get #tooMuch(): boolean {
-    const { spare } = this.#space;
-    if (this.#bytes === 0) return false;
-    return this.#bytes + this.#reserved + this.#wanted > this.#options.maxBytes * HIGH_WATER || spare < this.#reserved;
+    const { accounts } = this;
+    if (accounts.bytes === 0) return false;
+    return this.#isShort || (this.#isOver(HIGH_WATER) && !accounts.othersEvict);
   }
 
   /** Whether it may rest again. */
   get #enough(): boolean {
-    const asked = this.#reserved + this.#wanted;
-    if (this.#bytes === 0 || this.#stopped) return true;
-    return this.#bytes + asked <= this.#options.maxBytes * LOW_WATER && asked <= this.#space.spare;
+    const { accounts } = this;
+    return accounts.bytes === 0 || (!this.#isShort && (!this.#isOver(LOW_WATER) || accounts.yields));
   }
 
-  /** Bytes that fills wait for. */
-  get #wanted(): number {
-    return this.#waiting.reduce((sum, { bytes }) => sum + bytes, 0);
+  #isOver(share: number): boolean {
+    const taken = this.accounts.bytes + this.#room.reserved + this.accounts.reservedElsewhere + this.#room.wanted.all;
+    return taken > Math.min(this.accounts.limit * share, this.#space.limit);
   }
 
-  /** Most that uploads may take. */
-  get #uploadLimit(): number {
-    return (this.most * this.#options.uploadPercent) / 100;
+  /** @param asked to find out why nothing to remove was found */
+  #counted(counted: Counted, asked: boolean): void {
+    const isEmpty = asked && this.#evicting.judge(counted);
+    // So that the others know, and this process has its share of what is left.
+    void this.#options.instance.beatAgain();
+    void this.uploads.trim();
+    void this.#lookAtVolume();
+    // Where it is for the volume's sake, that is shown already.
+    if (isEmpty && this.bytes > this.accounts.limit * LOW_WATER) this.#problems.room(whyFull(counted));
+    else if (this.#tooMuch) this.#evicting.start();
+    else this.#problems.room(undefined);
   }
 
-  #evict(): void {
-    if (this.#stopped || performance.now() < this.#restUntil) return;
-    this.#evicting ??= this.#evictDown()
-      .then(made => {
-        if (made) this.#say({ room: undefined });
-      })
-      // Tried again at the next look at the volume, not at once: it would fail at once, too.
-      .catch(error => this.#failed(error))
-      .finally(() => {
-        this.#evicting = undefined;
-      });
+  #lookAtVolume(): Promise<void> {
+    this.#looking ??= this.#lookOnce().finally(() => {
+      this.#looking = undefined;
+    });
+    return this.#looking;
   }
 
-  /** False when nothing to remove was found. */
-  async #evictDown(): Promise<boolean> {
-    // A file that has just come to its place is counted twice until its reservation is released, in the same turn.
-    await new Promise(setImmediate);
-    if (!this.#tooMuch) return true;
-    for (let barren = 0; !this.#enough; ) {
-      barren = (await this.#eviction.step(() => this.#enough)) ? 0 : barren + 1;
-      if (barren < BARREN) continue;
-      this.#barren = true;
-      this.#restUntil = performance.now() + LOOK_EVERY;
-      this.#count();
-      return false;
-    }
-    return true;
-  }
-
-  /** What was added while the census ran is not in it: it leaves out what is younger than its beginning. */
-  #count(): void {
-    const before = { bytes: this.#bytes, staged: this.#staged };
-    const asked = this.#barren;
-    this.#counting ??= this.#census
-      .take(this.#options.now())
-      .then(counted => {
-        if (!counted) return;
-        this.#correction = counted.total - before.bytes;
-        this.#bytes = Math.max(0, counted.total + this.#bytes - before.bytes);
-        this.#staged = Math.max(0, counted.staged + this.#staged - before.staged);
-        this.#countedAt = performance.now();
-        void this.uploads.trim();
-        if (asked) this.#judge(counted);
-        if (this.#tooMuch) this.#evict();
-        else this.#say({ room: undefined });
-      })
-      .catch(() => {
-        // The volume's own breaker reports it; the next look at the volume tries again.
-        this.#barren = false;
-      })
-      .finally(() => {
-        this.#counting = undefined;
-        // One that ran already when the search was in vain does not tell why.
-        if (this.#barren && !this.#stopped) this.#count();
-      });
-  }
-
-  /** Why a search was in vain: too much had been counted, it had no luck, or there is nothing to remove. */
-  #judge({ removable, records }: Counted): void {
-    this.#barren = false;
-    if (!this.#tooMuch || removable > 0) return;
-    this.#restUntil = performance.now() + REST;
-    // Else it is for the volume's sake, which is shown already.
-    if (this.#bytes <= this.#options.maxBytes * LOW_WATER) return;
-    const what =
-      records > 0 ? 'records of recent writes, which are kept for 15 minutes' : 'folders and settings of buckets';
-    this.#say({ room: `the cache is full of ${what}; raise cache.max_cache_size` });
-  }
-
-  async #lookAtVolume(): Promise<void> {
+  async #lookOnce(): Promise<void> {
     try {
-      await this.#space.look();
+      await this.#space.look(() => this.bytes);
     } catch {
       // The volume's own breaker reports it.
       return;
     }
-    const full = this.#space.spare < 0;
-    this.#say({
-      space: full ? 'the cache volume has less free space than cache.min_free_space; nothing new is stored' : undefined,
-    });
-    this.#grant();
+    this.#problems.space(
+      this.#space.isBelow
+        ? 'the cache volume has less free space than cache.min_free_space; nothing new is stored'
+        : undefined,
+    );
+    this.accounts.relimit();
+    this.#room.grant();
   }
 
   #failed(error: unknown): void {
-    this.#say({ room: `room could not be made in the cache: ${inWords(error)}` });
+    this.#problems.room(`room could not be made in the cache: ${inWords(error)}`);
   }
+}
 
-  #say(problem: { space?: string | undefined; room?: string | undefined }): void {
-    this.#problems = { ...this.#problems, ...problem };
-    const shown = this.#problems.space ?? this.#problems.room;
-    if (shown === this.#shown) return;
-    this.#shown = shown;
-    this.#options.onProblem(shown);
-  }
+function whyFull({ records }: Counted): string {
+  const what =
+    records > 0 ? 'records of recent writes, which are kept for 15 minutes' : 'folders and settings of buckets';
+  return `the cache is full of ${what}; raise cache.max_cache_size`;
 }

@@ -16,6 +16,8 @@ export interface Counted {
   readonly removable: number;
   /** Of that, epochs that have to be kept for a while. */
   readonly records: number;
+  /** By how much the uploads that nobody has read are other than was known. */
+  readonly unread: number;
 }
 
 export interface CensusOptions {
@@ -46,17 +48,16 @@ export class Census {
   async take(began: number): Promise<Counted | undefined> {
     const { cacheDir, unread } = this.#options;
     const tally: Tally = { began, total: 0, removable: 0, records: 0 };
-    let through = false;
     unread.beginCount();
     try {
       await this.#folder(join(cacheDir, 'uploads'), undefined, tally);
       const staged = tally.total;
       await this.#folder(join(cacheDir, 'buckets'), 0, tally);
-      through = !this.#stopped;
+      if (this.#stopped) return undefined;
       const { total, removable, records } = tally;
-      return through ? { total, staged, removable, records } : undefined;
+      return { total, staged, removable, records, unread: unread.endCount(true, began) };
     } finally {
-      unread.endCount(through, began);
+      unread.endCount(false, began);
     }
   }
 

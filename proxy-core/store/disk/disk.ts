@@ -1,8 +1,9 @@
 import { Pins } from '../care/pins.ts';
-import type { StoreOptions } from '../options.ts';
+import type { StoreLimits, StoreOptions } from '../options.ts';
 import { CacheFolder } from './cache-folder.ts';
-import { Capacity } from './capacity.ts';
+import { Capacity, type Limits } from './capacity.ts';
 import { Instance } from './instance.ts';
+import type { Neighbour } from './left-behind.ts';
 import { Neighbours } from './neighbours.ts';
 import { OpenFiles } from './open-files.ts';
 import { Probe } from './probe.ts';
@@ -59,17 +60,39 @@ export class Disk {
     this.pins = new Pins({
       volume: this.volume,
       cacheDir,
-      limit: () => (this.capacity.most * options.pinPercent) / 100,
-      percent: options.pinPercent,
+      limit: () => (this.capacity.most * this.capacity.limits.pinPercent) / 100,
+      percent: () => this.capacity.limits.pinPercent,
       now: () => this.now(),
       onProblem: message => options.onProblem('pins', message),
+    });
+    this.neighbours = new Neighbours({
+      onMoved: storeKeys => options.onMoved(storeKeys),
+      onLost: () => options.onLost(),
+      // A heartbeat that is under way may have looked around before the other one showed itself.
+      onMet: () => void this.#instance.beat().then(() => this.#instance.beat()),
+    });
+    this.#instance = new Instance({
+      volume: this.volume,
+      cacheDir,
+      modes,
+      facts: () => ({ neighbour: this.neighbours.address, account: this.capacity.accounts.publish() }),
+      lastFacts: () => {
+        const account = this.capacity.accounts.last();
+        return account && { account };
+      },
+      onBeat: error => this.trouble.beat(error),
+      onOthers: others => {
+        this.neighbours.meet(others.all.flatMap(neighbourOf));
+        this.capacity.accounts.look(others);
+        this.capacity.looked();
+      },
+      onRenewed: () => this.capacity.accounts.renew(),
     });
     this.capacity = new Capacity({
       volume: this.volume,
       cacheDir,
-      maxBytes: options.maxDiskBytes,
-      minFree: options.minFreeSpace,
-      uploadPercent: options.uploadPercent,
+      ...limitsOf(options),
+      instance: this.#instance,
       putTtl: options.putTtl,
       patience: options.diskTimeout,
       now: () => this.now(),
@@ -82,24 +105,10 @@ export class Disk {
       onProblem: message => options.onProblem('capacity', message),
       pins: this.pins,
     });
-    this.neighbours = new Neighbours({
-      onMoved: storeKeys => options.onMoved(storeKeys),
-      onLost: () => options.onLost(),
-      // A heartbeat that is under way may have looked around before the other one showed itself.
-      onMet: () => void this.#instance.beat().then(() => this.#instance.beat()),
-    });
-    this.#instance = new Instance({
-      volume: this.volume,
-      cacheDir,
-      modes,
-      facts: () => ({ bytes: this.capacity.bytes, neighbour: this.neighbours.address }),
-      onBeat: error => this.trouble.beat(error),
-      onOthers: facts => this.neighbours.meet(facts.flatMap(neighbourOf)),
-    });
     this.scratch = new Scratch({
       volume: this.volume,
       cacheDir,
-      instance: this.#instance.id,
+      instance: () => this.#instance.id,
       modes,
       onBytes: (bytes, path) => this.capacity.add(bytes, path),
     });
@@ -158,11 +167,11 @@ export class Disk {
   /** Returns false when a thread is stuck on the volume, so that the process can't end in the ordinary way. */
   async close(): Promise<boolean> {
     clearInterval(this.#clock);
-    this.capacity.stop();
+    const looked = this.capacity.stop();
     this.pins.stop();
     this.files.close();
-    await Promise.all([this.#instance.stop(), this.neighbours.stop()]);
-    const done = await Promise.all([this.volume.drained(), this.#folder.drained(), this.#probe.stop()]);
+    await Promise.all([this.#instance.stop(), this.neighbours.stop(), this.#probe.stop(), looked]);
+    const done = await Promise.all([this.volume.drained(), this.#folder.drained()]);
     const { closed } = this.#folder;
     // What is not done by now is not done any more: from here on the folder may be another's.
     this.#folder.stop();
@@ -172,7 +181,11 @@ export class Disk {
   }
 }
 
-/** Where a process listens, by its instance file. */
-function neighbourOf(facts: { readonly neighbour?: unknown }): string[] {
-  return typeof facts.neighbour === 'string' ? [facts.neighbour] : [];
+export function limitsOf({ maxDiskBytes, minFreeSpace, uploadPercent, pinPercent }: StoreLimits): Limits {
+  return { maxBytes: maxDiskBytes, minFree: minFreeSpace, uploadPercent, pinPercent };
+}
+
+/** Where a process that lives listens, by its instance file. */
+function neighbourOf({ state, facts: { neighbour } }: Neighbour): string[] {
+  return state === 'living' && typeof neighbour === 'string' ? [neighbour] : [];
 }

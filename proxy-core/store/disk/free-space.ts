@@ -6,33 +6,42 @@ export type FreeSpaceFloor = { readonly percent: number } | { readonly bytes: nu
 export interface FreeSpaceOptions {
   readonly volume: Volume;
   readonly cacheDir: string;
-  readonly minFree: FreeSpaceFloor;
 }
 
 /** What the volume has free above its floor. */
 export class FreeSpace {
   readonly #options: FreeSpaceOptions;
-  #spare = Number.POSITIVE_INFINITY;
+  #floor: FreeSpaceFloor;
+  #seen: { readonly free: number; readonly size: number; readonly bytes: number } | undefined;
 
-  constructor(options: FreeSpaceOptions) {
+  constructor(options: FreeSpaceOptions, floor: FreeSpaceFloor) {
     this.#options = options;
+    this.#floor = floor;
   }
 
-  /** As last seen, less what was added since, bytes; negative where the volume is too full. Infinity before the first look. */
-  get spare(): number {
-    return this.#spare;
+  set floor(floor: FreeSpaceFloor) {
+    this.#floor = floor;
   }
 
-  /** Tells what was added or (negative) removed. */
-  add(bytes: number): void {
-    this.#spare -= bytes;
+  /** What the cache may come to, as of the last look, bytes; less than it had then where the volume is too full. Infinity before the first look. */
+  get limit(): number {
+    return this.#seen ? this.#seen.bytes + this.#spare(this.#seen) : Number.POSITIVE_INFINITY;
   }
 
-  /** Rejects with the volume's error. */
-  async look(): Promise<void> {
-    const { volume, cacheDir, minFree } = this.#options;
+  /** At the last look there was less free than there should be. */
+  get isBelow(): boolean {
+    return this.#seen !== undefined && this.#spare(this.#seen) < 0;
+  }
+
+  /** Rejects with the volume's error. @param bytes of the cache, asked when the volume has answered */
+  async look(bytes: () => number): Promise<void> {
+    const { volume, cacheDir } = this.#options;
     const { bsize, blocks, bavail } = await volume.statfs(cacheDir);
-    const floor = 'percent' in minFree ? blocks * bsize * (minFree.percent / 100) : minFree.bytes;
-    this.#spare = bavail * bsize - floor;
+    this.#seen = { free: bavail * bsize, size: blocks * bsize, bytes: bytes() };
+  }
+
+  #spare({ free, size }: { readonly free: number; readonly size: number }): number {
+    const floor = this.#floor;
+    return free - ('percent' in floor ? size * (floor.percent / 100) : floor.bytes);
   }
 }

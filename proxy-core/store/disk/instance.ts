@@ -1,5 +1,8 @@
 import { randomBytes } from 'node:crypto';
+import { uptime } from 'node:os';
 import { join } from 'node:path';
+import { isMissing } from './disk-error.ts';
+import { factsIn, LeftBehind, type Neighbour } from './left-behind.ts';
 import { isLocal } from './local-file-systems.ts';
 import type { Volume } from './volume.ts';
 import { VolumeClock } from './volume-clock.ts';
@@ -7,79 +10,113 @@ import { VolumeClock } from './volume-clock.ts';
 const BEAT = 1000;
 /** A process whose heartbeat has not moved for this long of our own monotonic clock is dead (design section 10). */
 const DEAD_AFTER = 60_000;
+/** One that has not moved for this long is not about to do anything that it would have to tell first. */
+const QUIET_AFTER = 3 * BEAT;
+/** Without a heartbeat on the volume for so long, this process does nothing any more that others rely on to know of… */
+const LAPSE = 30_000;
+/** …and after so long it may have been taken for dead, so that it comes back as another one. */
+const RENEW = 45_000;
 /** A look at the others that comes so long after the one before tells nothing of what they did in between, ms. */
 const BLIND_AFTER = 10_000;
 /** Beats between two looks for half-written files that nobody owns. */
 const SWEEP_EVERY = 60;
 
-interface Other {
+/** What others live on the volume, and what those that have ended left there. */
+export interface Neighbourhood {
+  readonly all: readonly Neighbour[];
+  /** Everything could be read. */
+  readonly whole: boolean;
+}
+
+export interface InstanceOptions {
+  readonly volume: Volume;
+  readonly cacheDir: string;
+  readonly modes: { readonly file: number; readonly folder: number };
+  /** What this process tells of itself. */
+  readonly facts: () => object;
+  /** What is to be known of it when it has stopped; undefined where that is nothing. */
+  readonly lastFacts?: () => object | undefined;
+  /** Told of each heartbeat whether the volume took it. */
+  readonly onBeat?: (error: Error | undefined) => void;
+  /** Told, after each heartbeat that the volume took, what the others tell of themselves. */
+  readonly onOthers?: (others: Neighbourhood) => void;
+  /** It has another id from now on. */
+  readonly onRenewed?: () => void;
+}
+
+interface Seen {
+  /** The counter, or what stands in its place in a file that makes no sense. */
   beat: string;
   movedAt: number;
+  neighbour: Omit<Neighbour, 'state' | 'quiet'>;
 }
 
 /**
- * This process on the volume: a file whose counter moves once a second, by which others know that it lives; how far the
- * volume's clock is from ours; and whether anybody else is there.
+ * This process on the volume: a file whose counter moves once a second, by which others know that it lives, and what it tells of
+ * itself; how far the volume's clock is from ours; and whether anybody else is there.
  */
 export class Instance {
-  readonly id = `${process.pid}-${randomBytes(6).toString('hex')}`;
+  readonly #options: InstanceOptions;
   readonly #volume: Volume;
   readonly #folder: string;
-  readonly #mode: { file: number; folder: number };
-  readonly #facts: () => object;
-  readonly #onBeat: (error: Error | undefined) => void;
-  readonly #onOthers: (facts: readonly object[]) => void;
-  readonly #others = new Map<string, Other>();
-  readonly #clock = new VolumeClock();
+  readonly #left: LeftBehind;
+  readonly #others = new Map<string, Seen>();
+  #id = newId();
+  /** Those it had before, which are dead. */
+  readonly #former = new Set<string>();
   #beat = 0;
+  readonly #clock = new VolumeClock();
   #alone = false;
   #lookedAt = Number.NEGATIVE_INFINITY;
   #stopped = false;
+  /** When the last heartbeat began that the volume took. */
+  #shownAt: { readonly mono: number; readonly up: number } | undefined;
   #timer: NodeJS.Timeout | undefined;
   #beating: Promise<void> | undefined;
   /** Folders below `tmp/` without an instance, as of the last sweep. */
   #orphans = new Set<string>();
 
-  constructor(options: {
-    volume: Volume;
-    cacheDir: string;
-    modes: { file: number; folder: number };
-    facts: () => object;
-    /** Told of each heartbeat whether the volume took it. */
-    onBeat?: (error: Error | undefined) => void;
-    /** Told at each heartbeat what the others that live tell of themselves. */
-    onOthers?: (facts: readonly object[]) => void;
-  }) {
+  constructor(options: InstanceOptions) {
+    this.#options = options;
     this.#volume = options.volume;
     this.#folder = join(options.cacheDir, 'instances');
-    this.#mode = options.modes;
-    this.#facts = options.facts;
-    this.#onBeat = options.onBeat ?? (() => {});
-    this.#onOthers = options.onOthers ?? (() => {});
+    this.#left = new LeftBehind(options);
+  }
+
+  get id(): string {
+    return this.#id;
   }
 
   /** Writes the first heartbeat, so that others know of this process before it serves anything; goes on beating where that fails. */
   async start(): Promise<void> {
     this.#timer = setInterval(() => void this.beat(), BEAT).unref();
     await this.beat();
+    // So that those who were there hear at once that this one looks at them.
+    if (this.#others.size > 0) await this.beat();
   }
 
-  /** Shows that this process lives, now. Never rejects: `onBeat` is told. */
+  /** Shows that this process lives, now, and looks at the others then. Never rejects: `onBeat` is told. */
   beat(): Promise<void> {
     if (this.#stopped) return Promise.resolve();
     this.#beating ??= this.#tick()
       .then(
-        () => this.#onBeat(undefined),
+        () => this.#options.onBeat?.(undefined),
         error => {
           // The volume is not answering: nothing is known about others.
           this.#alone = false;
-          this.#onBeat(error as Error);
+          this.#options.onBeat?.(error as Error);
         },
       )
       .finally(() => {
         this.#beating = undefined;
       });
     return this.#beating;
+  }
+
+  /** The same, by a heartbeat that begins now or later. */
+  async beatAgain(): Promise<void> {
+    await this.#beating;
+    await this.beat();
   }
 
   /** Milliseconds to add to our clock to get the volume's. */
@@ -101,58 +138,127 @@ export class Instance {
     return this.#others.size > 0;
   }
 
+  /** Others still know it for alive, and will for some time. */
+  get current(): boolean {
+    return this.#shownAt !== undefined && performance.now() - this.#shownAt.mono < LAPSE;
+  }
+
+  /** What one that has ended left behind is of no use any more. */
+  forget(id: string): Promise<void> {
+    return this.#left.remove(id);
+  }
+
   async stop(): Promise<void> {
     this.#stopped = true;
     clearInterval(this.#timer);
     await this.#beating;
+    try {
+      const last = this.#options.lastFacts?.();
+      if (last) await this.#left.leave(this.#id, `${JSON.stringify({ beat: this.#beat + 1, ended: true, ...last })}\n`);
+    } catch {
+      // As if it had been killed.
+    }
     await this.#volume.unlink(this.#file).catch(() => {});
   }
 
   get #file(): string {
-    return join(this.#folder, `${this.id}.json`);
+    return join(this.#folder, `${this.#id}.json`);
   }
 
   async #tick(): Promise<void> {
+    const begun = { mono: performance.now(), up: uptime() * 1000 };
+    // The monotonic clock may stand still while the machine sleeps.
+    const shown = this.#shownAt;
+    if (shown && Math.max(begun.mono - shown.mono, begun.up - shown.up) > RENEW) this.#renew();
     this.#beat++;
-    const facts = `${JSON.stringify({ beat: this.#beat, pid: process.pid, ...this.#facts() })}\n`;
-    const before = Date.now();
-    await this.#volume.writeFile(this.#file, facts, this.#mode.file).catch(async error => {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-      await this.#volume.mkdir(this.#folder, this.#mode.folder);
-      await this.#volume.writeFile(this.#file, facts, this.#mode.file);
-    });
-    const after = Date.now();
-    const { mtimeMs } = await this.#volume.stat(this.#file);
-    this.#clock.saw(mtimeMs, before, after);
+    const text = `${JSON.stringify({ beat: this.#beat, pid: process.pid, ...this.#options.facts() })}\n`;
+    await this.#write(text);
+    this.#shownAt = begun;
     await this.#lookAround();
     if (this.#beat % SWEEP_EVERY === 1) await this.#sweep();
   }
 
+  /** Aside and then in its place: who reads it must find all of it, also where this process is killed meanwhile. */
+  async #write(text: string): Promise<void> {
+    const { modes } = this.#options;
+    const aside = join(this.#folder, `${this.#id}.next`);
+    const before = Date.now();
+    await this.#volume.writeFile(aside, text, modes.file).catch(async error => {
+      if (!isMissing(error)) throw error;
+      await this.#volume.mkdir(this.#folder, modes.folder);
+      await this.#volume.writeFile(aside, text, modes.file);
+    });
+    const after = Date.now();
+    await this.#volume.rename(aside, this.#file);
+    const { mtimeMs } = await this.#volume.stat(this.#file);
+    this.#clock.saw(mtimeMs, before, after);
+  }
+
   async #lookAround(): Promise<void> {
+    const volume = this.#volume;
     const now = performance.now();
     // While the volume did not answer us, it may not have answered them either.
     const blind = now - this.#lookedAt > BLIND_AFTER;
-    const names = (await this.#volume.readdir(this.#folder)).filter(
-      name => name.endsWith('.json') && name !== `${this.id}.json`,
-    );
-    for (const known of this.#others.keys()) if (!names.includes(known)) this.#others.delete(known);
-    const facts: object[] = [];
-    for (const name of names) {
-      const file = await this.#volume.readFile(join(this.#folder, name)).catch(() => undefined);
-      if (file === undefined) continue;
-      facts.push(factsIn(file));
-      const beat = file.toString('latin1', 0, 24);
-      const other = this.#others.get(name);
-      if (!other || other.beat !== beat || blind) this.#others.set(name, { beat, movedAt: now });
-      else if (now - other.movedAt > DEAD_AFTER) {
-        this.#others.delete(name);
-        await this.#volume.unlink(join(this.#folder, name)).catch(() => {});
-        await this.#volume.remove(join(this.#folder, '..', 'tmp', name.slice(0, -5))).catch(() => {});
-      }
+    // These first: what one leaves behind goes from here to there, and must not be missed on its way.
+    const names = idsOf(await volume.readdir(this.#folder));
+    let whole = await this.#left.look();
+    // A listing may be old: one that is known is looked for by its name.
+    for (const id of new Set([...names, ...this.#others.keys()])) {
+      if (id === this.#id) continue;
+      const file = await volume.readFile(join(this.#folder, `${id}.json`)).catch((error: Error) => error);
+      if (!(file instanceof Error)) this.#saw(id, file);
+      else if (!isMissing(file)) whole = false;
+      else if (await this.#left.find(id)) this.#others.delete(id);
+      else whole = false;
     }
+    for (const { id } of this.#left.all) {
+      this.#others.delete(id);
+      // It was killed on its way from here to there.
+      if (names.includes(id)) await volume.unlink(join(this.#folder, `${id}.json`)).catch(() => {});
+    }
+    if (blind) for (const seen of this.#others.values()) seen.movedAt = now;
     this.#lookedAt = now;
-    this.#alone = this.#others.size === 0 && (await this.#volume.statfs(this.#folder).then(isLocal, () => false));
-    this.#onOthers(facts);
+    const living = [...this.#others].map(([id, seen]) => {
+      return { id, seen, still: this.#former.has(id) ? DEAD_AFTER + 1 : performance.now() - seen.movedAt };
+    });
+    for (const { id, seen, still } of living) if (still > DEAD_AFTER) await this.#bury(id, seen);
+    this.#alone =
+      living.every(({ still }) => still > DEAD_AFTER) && (await volume.statfs(this.#folder).then(isLocal, () => false));
+    this.#options.onOthers?.({
+      all: [
+        ...this.#left.all,
+        ...living.map(({ seen, still }): Neighbour => {
+          return { ...seen.neighbour, state: still > DEAD_AFTER ? 'dead' : 'living', quiet: still > QUIET_AFTER };
+        }),
+      ],
+      whole,
+    });
+  }
+
+  #saw(id: string, file: Buffer): void {
+    const facts = factsIn(file);
+    const beat = typeof facts?.beat === 'number' ? `${facts.beat}` : file.toString('latin1', 0, 24);
+    const known = this.#others.get(id);
+    if (known?.beat === beat) return;
+    // Of one that makes no sense at the moment what is known remains.
+    const neighbour = facts ? { id, beat: Number(beat), facts } : (known?.neighbour ?? { id, beat: 0, facts: {} });
+    this.#others.set(id, { beat, movedAt: performance.now(), neighbour });
+  }
+
+  async #bury(id: string, { neighbour }: Seen): Promise<void> {
+    const volume = this.#volume;
+    await this.#left.bury(id, join(this.#folder, `${id}.json`), 'account' in neighbour.facts).catch(() => {});
+    await volume.unlink(join(this.#folder, `${id}.next`)).catch(() => {});
+    // What this process had under way itself may go on.
+    if (!this.#former.has(id)) await volume.remove(join(this.#folder, '..', 'tmp', id)).catch(() => {});
+  }
+
+  #renew(): void {
+    this.#former.add(this.#id);
+    this.#id = newId();
+    this.#beat = 0;
+    this.#shownAt = undefined;
+    this.#options.onRenewed?.();
   }
 
   /** What is below `tmp/` belongs to an instance; where none has shown itself from one sweep to the next, its owner has ended. */
@@ -163,17 +269,16 @@ export class Instance {
       throw error;
     });
     const owners = new Set(await this.#volume.readdir(this.#folder));
-    const orphans = new Set(owned.filter(name => name !== this.id && !owners.has(`${name}.json`)));
+    const orphans = new Set(owned.filter(name => name !== this.#id && !owners.has(`${name}.json`)));
     for (const name of orphans) if (this.#orphans.has(name)) await this.#volume.remove(join(tmp, name)).catch(() => {});
     this.#orphans = orphans;
   }
 }
 
-/** What an instance file tells; nothing where it is being written. */
-function factsIn(file: Buffer): object {
-  try {
-    return Object(JSON.parse(file.toString('utf8')));
-  } catch {
-    return {};
-  }
+function newId(): string {
+  return `${process.pid}-${randomBytes(6).toString('hex')}`;
+}
+
+function idsOf(names: readonly string[]): string[] {
+  return names.filter(name => name.endsWith('.json')).map(name => name.slice(0, -'.json'.length));
 }

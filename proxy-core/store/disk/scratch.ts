@@ -16,8 +16,8 @@ const BLOCK = 4096;
  */
 export class Scratch {
   readonly volume: Volume;
-  readonly folder: string;
   readonly modes: FileModes;
+  readonly #folder: () => string;
   /** Told the growth of the cache in allocated bytes, and where. */
   readonly #onBytes: (bytes: number, path: string) => void;
   #next = 0;
@@ -27,14 +27,19 @@ export class Scratch {
   constructor(options: {
     volume: Volume;
     cacheDir: string;
-    instance: string;
+    /** Id of this process on the volume, which may change. */
+    instance: () => string;
     modes: FileModes;
     onBytes: (bytes: number, path: string) => void;
   }) {
     this.volume = options.volume;
-    this.folder = join(options.cacheDir, 'tmp', options.instance);
+    this.#folder = () => join(options.cacheDir, 'tmp', options.instance());
     this.modes = options.modes;
     this.#onBytes = options.onBytes;
+  }
+
+  get folder(): string {
+    return this.#folder();
   }
 
   newPath(): string {

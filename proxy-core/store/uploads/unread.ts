@@ -100,11 +100,15 @@ export class Unread {
     if (count.found.length < this.#most) count.found.push(upload);
   }
 
-  /** The census is over: where it has been through, what it did not find of what is older than its beginning is not there. */
-  endCount(through: boolean, began: number): void {
+  /**
+   * The census is over: where it has been through, what it did not find of what is older than its beginning is not there.
+   * Returns by how much `bytes` is other than before.
+   */
+  endCount(through: boolean, began: number): number {
     const count = this.#count;
     this.#count = undefined;
-    if (!through || !count) return;
+    if (!through || !count) return 0;
+    const before = this.#bytes;
     const since = [...this.#uploads.values()].filter(({ at }) => at >= began);
     this.#uploads = new Map();
     this.#others = undefined;
@@ -113,6 +117,7 @@ export class Unread {
       if (count.removed.has(upload.hash)) this.#bytes -= upload.bytes;
       else this.#uploads.set(upload.hash, upload);
     for (const upload of since) this.add(upload);
+    return this.#bytes - before;
   }
 
   #remember(upload: UnreadUpload): void {

@@ -1,14 +1,18 @@
+import type { Accounts } from '../disk/accounts.ts';
 import type { Room } from '../disk/extent-output.ts';
 import type { Unread } from './unread.ts';
 
 export interface UploadRoomOptions {
   /** Room in the cache as a whole. */
   readonly room: Room;
-  readonly unread: Unread;
+  readonly unread: Pick<Unread, 'size'>;
   /** Most that uploads may take together, bytes. */
   readonly limit: () => number;
-  /** Bytes of kept parts of multipart uploads that are neither completed nor aborted. */
-  readonly staged: () => number;
+  /**
+   * What all processes have told: bytes of kept parts of multipart uploads that are neither completed nor aborted, of uploads
+   * that nobody has read, and of the others' copies under way.
+   */
+  readonly accounts: Pick<Accounts, 'staged' | 'unread' | 'copyingElsewhere' | 'sharers'>;
   /** Removes an upload that nobody has read: one that has waited for too long, else the oldest. */
   readonly removeOne: () => Promise<void>;
   readonly onFailed: (error: unknown) => void;
@@ -19,11 +23,14 @@ const HEAD = 8192;
 
 /**
  * Room for copies of uploads, within their share of the cache (`write_cache_percent`). It counts the uploads that nobody
- * has read, the parts of those that still run, and what is reserved here. To make room unread uploads go.
+ * has read, the parts of those that still run, and what is reserved for copies, here and by the other processes on the folder;
+ * between two looks at those it takes its part of what is left. To make room unread uploads go.
  */
 export class UploadRoom implements Room {
   readonly #options: UploadRoomOptions;
   #reserved = 0;
+  /** Most that may be reserved before the others have been looked at again. */
+  #most = Number.POSITIVE_INFINITY;
   #trimming: Promise<void> | undefined;
   #stopped = false;
 
@@ -31,8 +38,20 @@ export class UploadRoom implements Room {
     this.#options = options;
   }
 
+  get reserved(): number {
+    return this.#reserved;
+  }
+
   stop(): void {
     this.#stopped = true;
+  }
+
+  /** The others have been looked at. */
+  looked(): void {
+    const { accounts, limit } = this.#options;
+    const left = Math.max(0, limit() - this.#running);
+    this.#most = accounts.sharers === 1 ? Number.POSITIVE_INFINITY : this.#reserved + left / accounts.sharers;
+    void this.trim();
   }
 
   /** Whether a copy is worth beginning: what can't go leaves room for it. `length` is its content's, if known. */
@@ -43,7 +62,7 @@ export class UploadRoom implements Room {
   /** Room for a file of an upload's copy; false when there is none. To be released when it has its place, or is gone. */
   async reserve(bytes: number): Promise<boolean> {
     const { room, limit } = this.#options;
-    if (this.#stopped || this.#running + bytes > limit()) return false;
+    if (this.#stopped || this.#running + bytes > limit() || this.#reserved + bytes > this.#most) return false;
     this.#reserved += bytes;
     await this.trim();
     if (await room.reserve(bytes)) return true;
@@ -67,12 +86,13 @@ export class UploadRoom implements Room {
 
   /** Bytes of what can't go. */
   get #running(): number {
-    return this.#options.staged() + this.#reserved;
+    const { staged, copyingElsewhere } = this.#options.accounts;
+    return staged + copyingElsewhere + this.#reserved;
   }
 
   get #exceeded(): boolean {
-    const { unread, limit } = this.#options;
-    return !this.#stopped && unread.size > 0 && unread.bytes + this.#running > limit();
+    const { unread, limit, accounts } = this.#options;
+    return !this.#stopped && unread.size > 0 && accounts.unread + this.#running > limit();
   }
 
   async #trim(): Promise<void> {

@@ -39,7 +39,7 @@ function probeOf({ volume, cacheDir }: { volume: Volume; cacheDir: string }): Pr
   const probe = new Probe({
     volume,
     cacheDir,
-    scratch: new Scratch({ volume, cacheDir, instance: '1', modes: MODES, onBytes: () => {} }),
+    scratch: new Scratch({ volume, cacheDir, instance: () => '1', modes: MODES, onBytes: () => {} }),
     others: () => true,
     onProblem: (key, message) => {
       if (message === undefined) problems.delete(key);

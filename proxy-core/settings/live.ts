@@ -1,0 +1,23 @@
+/** Dotted paths of the settings whose change acts while Cistern runs, at once. The others act after a restart. */
+export const LIVE: ReadonlySet<string> = new Set([
+  'server.shutdown_grace',
+  'cache.max_cache_size',
+  'cache.min_free_space',
+  'cache.ram_cache_enabled',
+  'cache.max_ram_cache_size',
+  'cache.get_ttl',
+  'cache.head_ttl',
+  'cache.read_cache_enabled',
+  'cache.write_cache_enabled',
+  'cache.write_cache_max_object_size',
+  'cache.write_cache_percent',
+  'cache.pin_percent',
+  'cache.put_ttl',
+  'cache.authorization',
+  'cache.stale_if_error',
+  'cache.evaluate_conditions_from_cache',
+  'cache.cache_bypass_headers_enabled',
+  'compression.enabled',
+  'compression.threshold',
+  'logging.log_level',
+]);
