@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { chmodSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { eventually } from '../read/helpers.ts';
-import { requireTool, sftpServer } from '../tools/index.ts';
+import { requireTool, sftpServer } from '../tools/look-up.ts';
 
 /** What docs/shared-cache.md asks for where several machines write. */
 export const AS_DOCUMENTED = ['dir_cache=no', 'attr_timeout=0', 'entry_timeout=0', 'negative_timeout=0'];

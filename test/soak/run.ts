@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { canMount } from '../tools/index.ts';
+import { canMount } from '../tools/look-up.ts';
 import { type Soaked, soak } from './soak.ts';
 import { tableOf } from './table.ts';
 
