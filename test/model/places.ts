@@ -239,7 +239,8 @@ async function writeBucketSettings(cacheDir: string, { origin }: World, { ttl }:
 async function acquainted(cacheDir: string, count: number): Promise<void> {
   if (count === 1) return;
   const beats = async () => {
-    const names = await readdir(join(cacheDir, 'instances'));
+    // Beside them are those that are just being written.
+    const names = (await readdir(join(cacheDir, 'instances'))).filter(name => name.endsWith('.json'));
     const texts = await Promise.all(names.map(name => readFile(join(cacheDir, 'instances', name), 'utf8')));
     return texts.map(text => (JSON.parse(text || '{"beat":0}') as { beat: number }).beat);
   };

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { canMount } from '../tools/look-up.ts';
+import { LiveLine } from './live-line.ts';
 import { type Soaked, soak } from './soak.ts';
 import { tableOf } from './table.ts';
 
@@ -38,14 +39,15 @@ async function main(): Promise<number> {
   for (const volume of volumes) {
     const share = volumes.length === 1 ? 1 : volume === 'local' ? 2 / 3 : 1 / 3;
     const began = performance.now();
-    const say = (text: string) =>
-      console.log(`[${volume} ${((performance.now() - began) / 1000).toFixed(0)} s] ${text}`);
+    const line = new LiveLine(process.stdout);
+    const at = () => `[${volume} ${((performance.now() - began) / 1000).toFixed(0)} s]`;
     const soaked: Soaked = await soak({
       ms: minutes * 60_000 * share,
       seed,
       parties,
       failingVolume: volume === 'failing',
-      say,
+      say: text => line.say(`${at()} ${text}`),
+      show: text => line.show(`${at()} ${text}`),
     });
     failed ||= soaked.problems.length > 0;
     tables.push(...tableOf(volume === 'local' ? 'on a local disk' : 'on a volume that fails', soaked));

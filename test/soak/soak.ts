@@ -15,6 +15,7 @@ import { type Extreme, type Limits, Watch } from './watch.ts';
 
 const MIB = 2 ** 20;
 const MINUTE = 60_000;
+const SHOW_EVERY = 1000;
 
 export interface SoakOptions {
   /** How long clients and chaos go on; the ending comes after it. */
@@ -25,6 +26,8 @@ export interface SoakOptions {
   /** Whether the cache lies on a volume that fails now and then. */
   readonly failingVolume: boolean;
   readonly say: (text: string) => void;
+  /** How it goes at the moment, once a second. */
+  readonly show: (text: string) => void;
 }
 
 export interface Soaked {
@@ -99,7 +102,7 @@ class Soak {
   }
 
   async run(): Promise<Soaked> {
-    const { parties: count, seed, say } = this.#options;
+    const { parties: count, seed, say, show } = this.#options;
     const problem = (text: string) => {
       this.#problems.push(text);
       if (this.#problems.length <= ENOUGH) say(`PROBLEM ${text}`);
@@ -114,7 +117,7 @@ class Soak {
     const chaos = new Chaos({ ...about, random: randomOf(seed), volume: this.#volume });
     watch.start();
     chaos.start();
-    const telling = setInterval(() => say(this.#progress(watch)), Math.min(MINUTE, this.#options.ms / 3));
+    const telling = setInterval(() => show(this.#progress(watch)), SHOW_EVERY);
     await Promise.all(parties.map((sets, i) => this.#clients(sets, seed + i * 100_000)));
     clearInterval(telling);
     await chaos.stop();
