@@ -19,6 +19,8 @@ export interface Plan {
   /** ms, by bucket. */
   readonly ttl: { readonly [CLOSED]: number; readonly [OPEN]: number };
   readonly cache: Changes['cache'];
+  /** `upstream_idle_timeout`, ms, where many clients in this process may keep it from answering as the origin. */
+  readonly upstreamIdleTimeout?: number;
   /** Whether the bucket that is open to all keeps old versions. */
   readonly versioned?: boolean;
 }
@@ -209,7 +211,7 @@ function settingsOf(plan: Plan, { origin }: World, cacheDir: string, own: string
     },
     connection_pool: {
       upstream_overrides: { [origin.address]: { scheme: 'http', validate_tls: true } },
-      upstream_idle_timeout: 300,
+      upstream_idle_timeout: plan.upstreamIdleTimeout ?? 300,
       upstream_first_byte_timeout: 5000,
     },
     cache: {
