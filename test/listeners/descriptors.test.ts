@@ -1,5 +1,6 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { shareDescriptors } from '../../proxy-core/listeners/descriptors.ts';
+import { RawClient, startProxy } from './helpers.ts';
 
 describe('the files and sockets of a process', () => {
   it('are enough for what is set where the system allows many', () => {
@@ -23,5 +24,20 @@ describe('the files and sockets of a process', () => {
 
   it('are, where they were not enough, told with the number there is', () => {
     expect(shareDescriptors(256, 10_000).advice).toMatch(/may open 256 files.*ulimit -n/);
+  });
+});
+
+describe('a connection that the system can’t hand over', () => {
+  it('is told of, and does not end the proxy', async () => {
+    const crowded: unknown[] = [];
+    const { proxy, port, close } = await startProxy({ proxy: { onCrowded: error => crowded.push(error) } });
+    onTestFinished(close);
+    const error = Object.assign(new Error('accept ENFILE'), { code: 'ENFILE' });
+    proxy.server.emit('error', error);
+    expect(crowded).toEqual([error]);
+    const client = new RawClient(port, false);
+    client.socket.write('no request\r\n\r\n');
+    await new Promise(resolve => client.socket.once('close', resolve));
+    expect(client.text).toMatch(/^HTTP\/1.1 400 /);
   });
 });
