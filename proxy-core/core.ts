@@ -9,7 +9,13 @@ import {
   takeSnapshot,
 } from './admin/index.ts';
 import { Gateway } from './gateway.ts';
-import { createConnectHandler, createForwardProxy, type Inlet } from './listeners/index.ts';
+import {
+  createConnectHandler,
+  createForwardProxy,
+  descriptorLimit,
+  type Inlet,
+  shareDescriptors,
+} from './listeners/index.ts';
 import { AccessLog, Counters, createLog, Latency, type Log, Problems, processUsage } from './observe/index.ts';
 import { compatibleHosts, TargetParser } from './request/index.ts';
 import { BucketSettings, type Settings, type SettingsChange } from './settings/index.ts';
@@ -68,6 +74,8 @@ export async function startCore(settings: Settings, options: CoreOptions = {}): 
   const onEvent = (key: string, message: string) => problems.event(key, message);
 
   const { cache, server, connection_pool: pool, logging } = settings;
+  const descriptors = shareDescriptors(descriptorLimit(), server.max_connections);
+  const outOfDescriptors = () => onEvent('descriptors', descriptors.advice);
   const buckets: BucketSettings = new BucketSettings(settings, { isThere: () => store.isThere() });
   let volume: VolumeReport | undefined;
   const store: Store = new Store({
@@ -81,6 +89,7 @@ export async function startCore(settings: Settings, options: CoreOptions = {}): 
     mergeGap: cache.range_merge_gap_threshold,
     diskTimeout: cache.disk_timeout,
     shared: cache.file_mode === 'shared',
+    maxOpenFiles: descriptors.extents,
     onProblem,
     onEvent,
     onVolume: report => {
@@ -114,6 +123,7 @@ export async function startCore(settings: Settings, options: CoreOptions = {}): 
       maxCooldown: pool.health_probe_max_cooldown,
     },
     upstreamProxy: pool.upstream_proxy,
+    onOutOfDescriptors: outOfDescriptors,
   });
   const accessLog = logging.access_log_enabled
     ? new AccessLog({
@@ -150,11 +160,15 @@ export async function startCore(settings: Settings, options: CoreOptions = {}): 
     headerTimeout: server.header_timeout,
     idleTimeout: server.idle_timeout,
     minBodyRate: MIN_BODY_RATE,
-    maxConnections: server.max_connections,
+    maxConnections: descriptors.clients,
+    maxSurplus: descriptors.surplus,
     maxRequests: server.max_concurrent_requests,
     connect: createConnectHandler({ upstream, idleTimeout: server.idle_timeout }),
     activity: counters,
     onRefused: () => counters.errors++,
+    onCrowded: error => {
+      if (error || descriptors.clients < server.max_connections) outOfDescriptors();
+    },
   });
 
   const throughput = new ThroughputMeter(counters);

@@ -23,6 +23,8 @@ export interface ForwardProxyOptions extends ClientLimits {
   /** Milliseconds for the head of a request. */
   readonly headerTimeout: number;
   readonly maxConnections: number;
+  /** Connections above `maxConnections` that may wait to be told so; further ones are closed at once. */
+  readonly maxSurplus?: number;
   readonly maxRequests: number;
   /** Takes CONNECT requests; the tunnel's end is the socket's. */
   readonly connect: ConnectHandler;
@@ -30,6 +32,8 @@ export interface ForwardProxyOptions extends ClientLimits {
   readonly activity: { active_requests: number; active_connections: number };
   /** Hears of requests that were refused before they reached `handle`. */
   readonly onRefused?: (error: CisternError) => void;
+  /** A client that came above `maxConnections`; or that the system could not hand over (EMFILE, ENFILE, …). */
+  readonly onCrowded?: (error: NodeJS.ErrnoException | undefined) => void;
 }
 
 export type ConnectHandler = (target: string, socket: Socket, head: Buffer, proxy: TunnelEnd) => void;
@@ -131,6 +135,8 @@ class HttpForwardProxy implements ForwardProxy {
       this.server.once('error', reject);
       this.server.listen({ host, port, backlog: BACKLOG }, () => {
         this.server.off('error', reject);
+        // Of one connection that could not be accepted: those that are there go on, and the next one is tried.
+        this.server.on('error', error => this.#options.onCrowded?.(error));
         began();
         resolve();
       });
@@ -173,7 +179,14 @@ class HttpForwardProxy implements ForwardProxy {
 
   #accept(socket: Tracked): void {
     const now = performance.now();
-    const connection = new Connection(socket, this.#connections.size >= this.#options.maxConnections, now);
+    const { maxConnections, maxSurplus = Number.POSITIVE_INFINITY } = this.#options;
+    const surplus = this.#connections.size >= maxConnections;
+    if (surplus) this.#options.onCrowded?.(undefined);
+    if (this.#connections.size >= maxConnections + maxSurplus) {
+      socket.destroy();
+      return;
+    }
+    const connection = new Connection(socket, surplus, now);
     socket[STATE] = connection;
     this.#connections.add(connection);
     this.#activity.active_connections++;

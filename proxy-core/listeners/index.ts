@@ -1,4 +1,5 @@
 export { type ConnectOptions, createConnectHandler } from './connect.ts';
+export { type DescriptorShares, descriptorLimit, shareDescriptors } from './descriptors.ts';
 export {
   ACCEPTING,
   BACKLOG,

@@ -29,6 +29,8 @@ export interface StoreOptions extends StoreLimits {
   /** Deadline of a disk operation, ms. */
   readonly diskTimeout: number;
   readonly shared: boolean;
+  /** Extents kept open between reads; 256 where not given. */
+  readonly maxOpenFiles?: number;
   readonly onProblem: (key: string, message: string | undefined) => void;
   /** Something that happened and is over. */
   readonly onEvent: (key: string, message: string) => void;

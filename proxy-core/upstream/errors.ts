@@ -19,6 +19,11 @@ export function toCisternError(error: unknown, what: string): CisternError {
   return new CisternError(classify(code), `(${what}: ${messageOf(error)})`, { cause: error });
 }
 
+/** This process, or the machine, may open no more files: that says nothing of the other side, and passes. */
+export function isOutOfDescriptors(error: unknown): boolean {
+  return OUT_OF_DESCRIPTORS.has(codeOf(error));
+}
+
 export function isCertificateError(error: unknown): boolean {
   return CERTIFICATE.test(codeOf(error));
 }
@@ -55,7 +60,10 @@ const UNSENDABLE = new Set([
   'ERR_INVALID_HTTP_TOKEN',
 ]);
 
+const OUT_OF_DESCRIPTORS = new Set(['EMFILE', 'ENFILE']);
+
 function classify(code: string): ErrorCode {
+  if (OUT_OF_DESCRIPTORS.has(code)) return 'SlowDown';
   if (UNSENDABLE.has(code)) return 'InvalidRequest';
   if (RESOLUTION.has(code)) return 'NameNotResolved';
   if (CERTIFICATE.test(code)) return 'UpstreamCertificateInvalid';

@@ -33,6 +33,11 @@ export class Health {
     this.#cooldown = 0;
   }
 
+  /** The attempt says nothing of the address. Another probe is made when one would have been after a failure. */
+  undecided(now: number): void {
+    if (this.#cooldown > 0 && this.#probeAt === Number.POSITIVE_INFINITY) this.#probeAt = now + this.#cooldown;
+  }
+
   failed(now: number): void {
     this.#failures++;
     if (this.#failures < this.#options.threshold) return;

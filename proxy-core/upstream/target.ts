@@ -3,7 +3,7 @@ import type { OnReadOpts, Socket } from 'node:net';
 import { Client, type Dispatcher } from 'undici';
 import { hostPort } from './authority.ts';
 import { type Dialled, type DialTarget, dial, type TlsShared } from './dial.ts';
-import { isCertificateError } from './errors.ts';
+import { isCertificateError, isOutOfDescriptors } from './errors.ts';
 import { Health, type HealthOptions } from './health.ts';
 import { SharedRead } from './shared-read.ts';
 
@@ -18,6 +18,8 @@ export interface TargetOptions {
   readonly health: HealthOptions;
   /** Asked at each dial: throws where the address is Cistern's own. */
   readonly check: (ip: string, port: number) => void;
+  /** A connection could not be made because this process may open no more files. */
+  readonly onOutOfDescriptors?: (() => void) | undefined;
 }
 
 /** Node adds its own header lines to none of these: what goes out is what came in. Limit of a response head. */
@@ -89,9 +91,14 @@ export class Target {
       return;
     }
     const dialled: Dialled = (error, socket) => {
-      // A certificate that doesn't fit is the person's to mend, and no sign that the address is down.
-      if (error && !isCertificateError(error)) this.health.failed(performance.now());
-      else if (!error) this.health.succeeded();
+      const now = performance.now();
+      if (!error) this.health.succeeded();
+      else if (isOutOfDescriptors(error)) {
+        this.health.undecided(now);
+        this.#options.onOutOfDescriptors?.();
+        // A certificate that doesn't fit is the person's to mend, and no sign that the address is down.
+      } else if (isCertificateError(error)) this.health.undecided(now);
+      else this.health.failed(now);
       done(error, socket);
     };
     dial(this.to, this.#options.connectTimeout, this.#tls, dialled, onread);

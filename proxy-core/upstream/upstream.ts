@@ -43,6 +43,8 @@ export interface UpstreamOptions {
   readonly upstreamProxy: string;
   /** Instead of the resolver that `dnsServers` asks for. */
   readonly lookup?: Lookup;
+  /** A connection could not be made because this process may open no more files. */
+  readonly onOutOfDescriptors?: (() => void) | undefined;
   /** PEM certificates to trust instead of the system's. */
   readonly authorities?: readonly string[];
 }
@@ -112,6 +114,7 @@ class PooledUpstream implements S3Upstream {
       maxIdle: options.maxIdlePerAddress,
       maxConnections: options.maxConnectionsPerAddress,
       health: options.health,
+      onOutOfDescriptors: options.onOutOfDescriptors,
       check: (ip, port) => this.#refuse(ip, port, { s3: true, named: true }, hostPort(ip, port)),
     };
     this.#context = {

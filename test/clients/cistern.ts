@@ -8,16 +8,26 @@ import { stringify } from 'yaml';
 export interface RunningCistern {
   /** `http://127.0.0.1:port`, as it goes into HTTP_PROXY */
   readonly url: string;
+  readonly pid: number;
+  /** What it has written to stdout and stderr. */
+  said(): string;
   /** Ends it by SIGTERM, or as told; answers its exit code */
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
 
-const COMMAND = join(import.meta.dirname, '..', '..', 'main', 'command', 'cistern.cjs');
+export interface Start {
+  /** A command that ends in starting what follows it as itself: with other limits, as another user. */
+  readonly through?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export const COMMAND = join(import.meta.dirname, '..', '..', 'main', 'command', 'cistern.cjs');
 
 /** Starts `cistern serve -c FILE` as a process of its own, the way people do, and waits until it says where it listens. */
 export async function startCistern(
   folder: string,
   settings: Readonly<Record<string, object>>,
+  { through = [], env = {} }: Start = {},
 ): Promise<RunningCistern> {
   const file = join(folder, 'cistern.yaml');
   const quiet = { access_log_dir: join(folder, 'logs', 'access'), app_log_dir: join(folder, 'logs', 'app') };
@@ -31,9 +41,10 @@ export async function startCistern(
     cache: { cache_dir: join(folder, 'cache'), ...settings.cache },
   };
   await writeFile(file, stringify(whole));
-  const child = spawn(process.execPath, [COMMAND, 'serve', '-c', file], {
+  const [command, ...args] = [...through, process.execPath, COMMAND, 'serve', '-c', file];
+  const child = spawn(command!, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH: process.env.PATH, HOME: folder },
+    env: { PATH: process.env.PATH, HOME: folder, ...env },
   });
   const said: string[] = [];
   child.stderr.on('data', chunk => said.push(String(chunk)));
@@ -48,6 +59,8 @@ export async function startCistern(
   });
   return {
     url,
+    pid: child.pid!,
+    said: () => said.join(''),
     stop: (signal = 'SIGTERM') => {
       child.kill(signal);
       return exited;

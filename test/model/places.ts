@@ -19,6 +19,8 @@ export interface Plan {
   /** ms, by bucket. */
   readonly ttl: { readonly [CLOSED]: number; readonly [OPEN]: number };
   readonly cache: Changes['cache'];
+  /** `upstream_idle_timeout`, ms, where many clients in this process may keep it from answering as the origin. */
+  readonly upstreamIdleTimeout?: number;
   /** Whether the bucket that is open to all keeps old versions. */
   readonly versioned?: boolean;
 }
@@ -99,8 +101,9 @@ export class Seat {
     this.writer = this.#newWriter();
   }
 
-  killAndRestart(): Promise<void> {
-    this.#restarting ??= this.#killAndRestart().finally(() => {
+  /** @param how as by `kill -9`, or by SIGTERM, which lets answers finish */
+  killAndRestart(how: 'kill' | 'stop' = 'kill'): Promise<void> {
+    this.#restarting ??= this.#killAndRestart(how).finally(() => {
       this.#restarting = undefined;
     });
     return this.#restarting;
@@ -110,14 +113,24 @@ export class Seat {
     return this.downs.some(down => down.from <= until && down.until >= from);
   }
 
-  async #killAndRestart(): Promise<void> {
-    const down = { from: performance.now(), until: Number.POSITIVE_INFINITY };
-    this.downs.push(down);
-    await this.proxy.kill();
+  /** Starts it, where it was stopped. */
+  async startAgain(): Promise<void> {
     this.close();
     this.proxy = await this.#start();
     this.client = this.#newClient();
     this.writer = this.#newWriter();
+  }
+
+  /** Resolves when it is up, if it is being restarted. */
+  get up(): Promise<void> {
+    return this.#restarting ?? Promise.resolve();
+  }
+
+  async #killAndRestart(how: 'kill' | 'stop'): Promise<void> {
+    const down = { from: performance.now(), until: Number.POSITIVE_INFINITY };
+    this.downs.push(down);
+    await this.proxy[how]();
+    await this.startAgain();
     down.until = performance.now();
   }
 
@@ -140,19 +153,22 @@ export class Place {
   readonly plan: Plan;
   readonly world: World;
   readonly folder: string;
+  readonly cacheDir: string;
   readonly seats: readonly Seat[];
 
-  private constructor(plan: Plan, world: World, folder: string, seats: readonly Seat[]) {
+  private constructor(plan: Plan, world: World, folder: string, cacheDir: string, seats: readonly Seat[]) {
     this.plan = plan;
     this.world = world;
     this.folder = folder;
+    this.cacheDir = cacheDir;
     this.seats = seats;
   }
 
-  static async start(plan: Plan): Promise<Place> {
+  /** @param volume the folder that the cache is to be in, where that is not one of the place's own */
+  static async start(plan: Plan, volume?: string): Promise<Place> {
     const world = await World.start(plan.versioned === true);
     const folder = await mkdtemp(join(tmpdir(), 'cistern-model-'));
-    const cacheDir = join(folder, 'cache');
+    const cacheDir = join(volume ?? folder, 'cache');
     await writeBucketSettings(cacheDir, world, plan);
     const seats: Seat[] = [];
     for (let i = 0; i < plan.proxies; i++) {
@@ -162,11 +178,7 @@ export class Place {
       seats.push(new Seat(world.origin, await start(), start));
     }
     await acquainted(cacheDir, plan.proxies);
-    return new Place(plan, world, folder, seats);
-  }
-
-  get cacheDir(): string {
-    return join(this.folder, 'cache');
+    return new Place(plan, world, folder, cacheDir, seats);
   }
 
   async stop(): Promise<void> {
@@ -199,7 +211,7 @@ function settingsOf(plan: Plan, { origin }: World, cacheDir: string, own: string
     },
     connection_pool: {
       upstream_overrides: { [origin.address]: { scheme: 'http', validate_tls: true } },
-      upstream_idle_timeout: 300,
+      upstream_idle_timeout: plan.upstreamIdleTimeout ?? 300,
       upstream_first_byte_timeout: 5000,
     },
     cache: {
@@ -229,7 +241,8 @@ async function writeBucketSettings(cacheDir: string, { origin }: World, { ttl }:
 async function acquainted(cacheDir: string, count: number): Promise<void> {
   if (count === 1) return;
   const beats = async () => {
-    const names = await readdir(join(cacheDir, 'instances'));
+    // Beside them are those that are just being written.
+    const names = (await readdir(join(cacheDir, 'instances'))).filter(name => name.endsWith('.json'));
     const texts = await Promise.all(names.map(name => readFile(join(cacheDir, 'instances', name), 'utf8')));
     return texts.map(text => (JSON.parse(text || '{"beat":0}') as { beat: number }).beat);
   };

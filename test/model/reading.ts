@@ -35,7 +35,10 @@ export function startReading(
     rests();
     await turns(waves);
   });
-  return { ask, asked, ends, restsOrEnds: Promise.race([resting, ends]) };
+  const restsOrEnds = Promise.race([resting, ends]);
+  // Who does not wait for this hears it by `ends`.
+  restsOrEnds.catch(() => {});
+  return { ask, asked, ends, restsOrEnds };
 }
 
 /** The request, made to fit what the object is now. */

@@ -2,7 +2,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { requireTool } from '../tools/index.ts';
+import { requireTool } from '../tools/look-up.ts';
 
 /** What an operation on the folder meets; faulty_folder.py says what each field means. */
 export interface Rule {

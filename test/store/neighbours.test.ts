@@ -1,11 +1,12 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { Neighbours } from '../../proxy-core/store/disk/neighbours.ts';
 import { generatedBody } from '../origin/index.ts';
-import { type Client, eventually, startPlace } from '../read/helpers.ts';
+import { eventually, startPlace } from '../read/helpers.ts';
+import { metEachOther } from './neighbours.ts';
 
 const HOUR = 3_600_000;
 const NEW = Buffer.from('what the other process wrote');
@@ -129,19 +130,37 @@ describe('a neighbour', () => {
     expect(heard).toEqual([]);
   });
 
+  it.skipIf(process.platform === 'win32')('listens nowhere where the path would be too long for a socket', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'cistern-neighbours-'));
+    onTestFinished(() => rm(folder, { recursive: true, force: true }));
+    const long = join(folder, 'a'.repeat(120));
+    await mkdir(long);
+    const one = await withTmpdir(long, () => neighbour());
+    expect(one.address).toBeUndefined();
+    expect(await readdir(folder)).toEqual(['a'.repeat(120)]);
+    expect(await readdir(long)).toEqual([]);
+  });
+
   it('leaves no file behind', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'cistern-neighbours-'));
     onTestFinished(() => rm(folder, { recursive: true, force: true }));
-    const before = process.env.TMPDIR;
-    process.env.TMPDIR = folder;
-    const one = await neighbour();
-    if (before === undefined) delete process.env.TMPDIR;
-    else process.env.TMPDIR = before;
+    const one = await withTmpdir(folder, () => neighbour());
     if (process.platform !== 'win32') expect((await readdir(folder)).length).toBe(1);
     await one.stop();
     expect(await readdir(folder)).toEqual([]);
   });
 });
+
+async function withTmpdir<T>(folder: string, start: () => Promise<T>): Promise<T> {
+  const before = process.env.TMPDIR;
+  process.env.TMPDIR = folder;
+  try {
+    return await start();
+  } finally {
+    if (before === undefined) delete process.env.TMPDIR;
+    else process.env.TMPDIR = before;
+  }
+}
 
 async function neighbour(
   onMoved: (keys: readonly string[]) => unknown = () => {},
@@ -152,15 +171,4 @@ async function neighbour(
   await made.start('test');
   onTestFinished(() => made.stop());
   return made;
-}
-
-/** Until what is written through one is seen through the other at once: each has met the other by then. */
-async function metEachOther(one: Client, other: Client): Promise<void> {
-  let i = 0;
-  await eventually(async () => {
-    const body = Buffer.from(`meeting ${i++}`);
-    await other.send({ key: 'meeting' });
-    await one.send({ key: 'meeting', method: 'PUT', body });
-    return (await other.send({ key: 'meeting' })).body.equals(body);
-  });
 }

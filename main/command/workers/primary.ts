@@ -14,7 +14,7 @@ import {
 } from '../../../proxy-core/admin/index.ts';
 import type { Core, CoreOptions } from '../../../proxy-core/core.ts';
 import { CisternError } from '../../../proxy-core/errors.ts';
-import { ACCEPTING, BACKLOG } from '../../../proxy-core/listeners/index.ts';
+import { ACCEPTING, BACKLOG, descriptorLimit, shareDescriptors } from '../../../proxy-core/listeners/index.ts';
 import { Counters, createLog, Problems, processUsage } from '../../../proxy-core/observe/index.ts';
 import type { Settings } from '../../../proxy-core/settings/index.ts';
 import { SettingsInForce } from '../../../proxy-core/settings-in-force.ts';
@@ -75,6 +75,9 @@ export async function startWorkers(
     mostWaiting: server.max_connections,
   });
   listener.on('connection', socket => dispatch.take(socket));
+  // Of one connection that could not be accepted: the next one is tried.
+  const { advice } = shareDescriptors(descriptorLimit(), server.max_connections);
+  listener.on('error', () => problems.event('descriptors', advice));
 
   let sides: Sides | undefined;
   let sampling: NodeJS.Timeout | undefined;

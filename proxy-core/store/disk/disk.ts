@@ -66,7 +66,7 @@ export class Disk {
       onState: reason => options.onProblem('volume', reason),
     });
     this.trouble = new Trouble(options);
-    this.files = new OpenFiles(this.volume);
+    this.files = new OpenFiles(this.volume, options.maxOpenFiles);
     this.lastUse = new LastUse(this.volume, () => this.now());
     this.uses = new Uses({
       seconds: () => Math.floor(this.now() / 1000),
@@ -140,7 +140,7 @@ export class Disk {
       volume: this.volume,
       cacheDir,
       scratch: this.scratch,
-      others: () => options.shared || !this.#instance.alone,
+      others: () => options.shared || this.#instance.hasOthers,
       onProblem: options.onProblem,
       onReport: options.onVolume,
     });

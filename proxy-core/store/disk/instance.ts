@@ -3,7 +3,9 @@ import { uptime } from 'node:os';
 import { join } from 'node:path';
 import { isMissing } from './disk-error.ts';
 import { factsIn, LeftBehind, type Neighbour } from './left-behind.ts';
+import { isLocal } from './local-file-systems.ts';
 import type { Volume } from './volume.ts';
+import { VolumeClock } from './volume-clock.ts';
 
 const BEAT = 1000;
 /** A process whose heartbeat has not moved for this long of our own monotonic clock is dead (design section 10). */
@@ -14,6 +16,8 @@ const QUIET_AFTER = 3 * BEAT;
 const LAPSE = 30_000;
 /** …and after so long it may have been taken for dead, so that it comes back as another one. */
 const RENEW = 45_000;
+/** A look at the others that comes so long after the one before tells nothing of what they did in between, ms. */
+const BLIND_AFTER = 10_000;
 /** Beats between two looks for half-written files that nobody owns. */
 const SWEEP_EVERY = 60;
 
@@ -61,8 +65,9 @@ export class Instance {
   /** Those it had before, which are dead. */
   readonly #former = new Set<string>();
   #beat = 0;
-  #offset = 0;
+  readonly #clock = new VolumeClock();
   #alone = false;
+  #lookedAt = Number.NEGATIVE_INFINITY;
   #stopped = false;
   /** When the last heartbeat began that the volume took. */
   #shownAt: { readonly mono: number; readonly up: number } | undefined;
@@ -116,12 +121,21 @@ export class Instance {
 
   /** Milliseconds to add to our clock to get the volume's. */
   get clockOffset(): number {
-    return this.#offset;
+    return this.#clock.ahead;
   }
 
-  /** No other process has shown a heartbeat lately. */
+  /**
+   * No other process has shown a heartbeat lately, on a volume where one would have been seen: what the listing of a folder
+   * says is believed of local file systems only. On a network one a client may remember it for longer than others take to
+   * come and write.
+   */
   get alone(): boolean {
     return this.#alone;
+  }
+
+  /** Another process has shown a heartbeat lately. */
+  get hasOthers(): boolean {
+    return this.#others.size > 0;
   }
 
   /** Others still know it for alive, and will for some time. */
@@ -177,12 +191,14 @@ export class Instance {
     const after = Date.now();
     await this.#volume.rename(aside, this.#file);
     const { mtimeMs } = await this.#volume.stat(this.#file);
-    // Within the time the write took the clocks can't be told apart.
-    this.#offset = mtimeMs < before - 20 || mtimeMs > after + 20 ? mtimeMs - (before + after) / 2 : 0;
+    this.#clock.saw(mtimeMs, before, after);
   }
 
   async #lookAround(): Promise<void> {
     const volume = this.#volume;
+    const now = performance.now();
+    // While the volume did not answer us, it may not have answered them either.
+    const blind = now - this.#lookedAt > BLIND_AFTER;
     // These first: what one leaves behind goes from here to there, and must not be missed on its way.
     const names = idsOf(await volume.readdir(this.#folder));
     let whole = await this.#left.look();
@@ -200,11 +216,14 @@ export class Instance {
       // It was killed on its way from here to there.
       if (names.includes(id)) await volume.unlink(join(this.#folder, `${id}.json`)).catch(() => {});
     }
+    if (blind) for (const seen of this.#others.values()) seen.movedAt = now;
+    this.#lookedAt = now;
     const living = [...this.#others].map(([id, seen]) => {
       return { id, seen, still: this.#former.has(id) ? DEAD_AFTER + 1 : performance.now() - seen.movedAt };
     });
     for (const { id, seen, still } of living) if (still > DEAD_AFTER) await this.#bury(id, seen);
-    this.#alone = living.every(({ still }) => still > DEAD_AFTER);
+    this.#alone =
+      living.every(({ still }) => still > DEAD_AFTER) && (await volume.statfs(this.#folder).then(isLocal, () => false));
     this.#options.onOthers?.({
       all: [
         ...this.#left.all,

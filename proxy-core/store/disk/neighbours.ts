@@ -12,6 +12,8 @@ export interface NeighboursOptions {
   readonly onLost: () => void;
 }
 
+/** A path of a Unix domain socket must fit `sun_path`, 104 bytes on macOS; what is longer, some versions of Node cut off without a word. */
+const LONGEST_PATH = 103;
 /** How long a writer's client may wait for a neighbour to have heard, ms. */
 const PATIENCE = 200;
 /** How long a start may wait until neighbours know of it, ms. */
@@ -54,6 +56,7 @@ export class Neighbours {
     try {
       this.#folder = process.platform === 'win32' ? undefined : await mkdtemp(join(tmpdir(), 'cistern-'));
       const address = this.#folder === undefined ? `\\\\.\\pipe\\cistern-${id}` : `${this.#folder}/n`;
+      if (Buffer.byteLength(address) > LONGEST_PATH) throw new Error(`${address} is too long for a socket`);
       const server = createServer(socket => this.#serve(socket));
       await new Promise<void>((resolve, reject) => {
         server.once('error', reject).listen(address, resolve);

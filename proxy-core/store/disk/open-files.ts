@@ -4,6 +4,7 @@ import type { Binding } from './extent-format.ts';
 import type { Extent } from './extent-index.ts';
 import type { Volume } from './volume.ts';
 
+/** Where the process may open enough. */
 const MAX_OPEN = 256;
 /** A file that was removed keeps its space while it is open; so none stays open unused for long. */
 const IDLE = 15_000;
@@ -14,10 +15,10 @@ export class OpenFiles {
   readonly #files: LRUCache<string, ExtentFile>;
   readonly #opening = new Map<string, Promise<ExtentFile>>();
 
-  constructor(volume: Volume) {
+  constructor(volume: Volume, maxOpen = MAX_OPEN) {
     this.#volume = volume;
     this.#files = new LRUCache({
-      max: MAX_OPEN,
+      max: maxOpen,
       ttl: IDLE,
       updateAgeOnGet: true,
       ttlAutopurge: false,

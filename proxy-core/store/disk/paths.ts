@@ -94,9 +94,12 @@ export function parseSpan(name: string): Span | undefined {
   return span.start <= span.end ? span : undefined;
 }
 
-/** Names that no file system folds together or refuses: anything but lower-case letters, digits, `.`, `-`, `:` → `%xx`; long ones are hashed. */
+/** What a name must not be, or have in it: hidden, a device of Windows (`con`, `nul.txt`), a dot at the end, which Windows drops, anything but these letters. */
+const UNSAFE = /^\.+|^(?:con|prn|aux|nul|com\d|lpt\d)(?=\.|$)|\.+$|[^a-z0-9.-]/g;
+
+/** Names that no file system folds together or refuses: what is unsafe → `%xx`; long ones are hashed. */
 function safeName(name: string): string {
-  const safe = name.replace(/^\.+|[^a-z0-9.-]/g, text =>
+  const safe = name.replace(UNSAFE, text =>
     [...Buffer.from(text, 'utf8')].map(byte => `%${byte.toString(16).padStart(2, '0')}`).join(''),
   );
   return safe.length <= 120

@@ -38,6 +38,43 @@ export interface VolumeOptions {
 /** A mode that a usual umask would take something from, which mkdir and open are subject to. */
 const forOthers = (mode: number) => (mode & 0o077) !== 0;
 
+type Done = (error: Error | null, count?: number) => void;
+
+/** One read may bring less than is there: of a network volume, or where a signal came between. */
+function readAll(fd: number, buffer: Buffer, offset: number, length: number, position: number, done: Done): void {
+  const next = (got: number) => {
+    fs.read(fd, buffer, offset + got, length - got, position + got, (error, count) => {
+      if (error) done(error);
+      else if (count === 0 || got + count >= length) done(null, got + count);
+      else next(got + count);
+    });
+  };
+  next(0);
+}
+
+/** One write may take less than it is given: what is left of a volume, or of a quota, and the next one says so. */
+function writeAll(fd: number, buffer: Buffer, position: number, done: Done): void {
+  const next = (put: number) => {
+    fs.write(fd, buffer, put, buffer.length - put, position + put, (error, count) => {
+      if (error) done(error);
+      else if (count === 0 || put + count >= buffer.length) done(null, put + count);
+      else next(put + count);
+    });
+  };
+  next(0);
+}
+
+function writeAllOf(fd: number, buffers: readonly Buffer[], position: number, done: Done): void {
+  const size = buffers.reduce((sum, { length }) => sum + length, 0);
+  fs.writev(fd, buffers, position, (error, count) => {
+    if (error || count === size || count === 0) done(error, count);
+    else
+      writeAll(fd, Buffer.concat(buffers).subarray(count), position + count, (late, more = 0) =>
+        done(late, count + more),
+      );
+  });
+}
+
 const MISSES_TO_OPEN = 3;
 const PROBE_EVERY = 2000;
 const TICK = 50;
@@ -193,15 +230,16 @@ export class Volume {
     position: number,
     late?: () => void,
   ): Promise<number> {
-    return this.run<number>(done => fs.read(fd, buffer, offset, length, position, done), late);
+    return this.run<number>(done => readAll(fd, buffer, offset, length, position, done), late);
   }
 
+  /** Writes all of it; fewer bytes only with an error. */
   write(fd: number, buffer: Buffer, position: number): Promise<number> {
-    return this.run<number>(done => fs.write(fd, buffer, 0, buffer.length, position, done));
+    return this.run<number>(done => writeAll(fd, buffer, position, done));
   }
 
   writev(fd: number, buffers: readonly Buffer[], position: number, late?: () => void): Promise<number> {
-    return this.run<number>(done => fs.writev(fd, buffers, position, done), late);
+    return this.run<number>(done => writeAllOf(fd, buffers, position, done), late);
   }
 
   readFile(path: string): Promise<Buffer> {

@@ -7,7 +7,22 @@ import { address } from '../helpers.ts';
 const name = fc.oneof(
   fc.string({ maxLength: 300 }),
   fc.string({ unit: fc.constantFrom(...'./\\@%:~aA-_é\0 '), maxLength: 12 }),
-  fc.constantFrom('.', '..', '...', '../..', 'a/../b', 'con', '@aws', 'data@aws', '%2e', 'a'.repeat(1000)),
+  fc.constantFrom(
+    '.',
+    '..',
+    '...',
+    '../..',
+    'a/../b',
+    'con',
+    'nul.txt',
+    'lpt1.',
+    'a.',
+    'a..',
+    '@aws',
+    'data@aws',
+    '%2e',
+    'a'.repeat(1000),
+  ),
 );
 
 describe('the folder of a bucket', () => {
@@ -22,7 +37,8 @@ describe('the folder of a bucket', () => {
       fc.property(name, name, (origin, bucket) => {
         const folder = bucketFolder(origin, bucket);
         expect(folder).toMatch(/^[a-z0-9%@.-]+$|^$/);
-        expect(folder).not.toMatch(/^\.|^_/);
+        expect(folder).not.toMatch(/^\.|^_|\.$/);
+        expect(folder).not.toMatch(/^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/i);
         expect(folder.length).toBeLessThanOrEqual(255);
         expect(resolve('/cache', folder).startsWith(`/cache${folder === '' ? '' : sep}`)).toBe(true);
       }),
@@ -49,10 +65,16 @@ describe('the folder of a bucket', () => {
       'data@',
       '.data',
       '%2edata',
+      'data.',
+      'data..',
+      'nul',
+      '%6eul',
       `${'x'.repeat(200)}a`,
       `${'x'.repeat(200)}b`,
     ];
-    expect(new Set(alike.flatMap(bucket => ['aws', 'host'].map(origin => bucketFolder(origin, bucket)))).size).toBe(20);
+    expect(new Set(alike.flatMap(bucket => ['aws', 'host'].map(origin => bucketFolder(origin, bucket)))).size).toBe(
+      2 * alike.length,
+    );
   });
 });
 

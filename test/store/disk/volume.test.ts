@@ -1,6 +1,6 @@
-import { openSync, readFileSync, writeFileSync } from 'node:fs';
+import fs, { openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { BufferPool, PIECE } from '../../../proxy-core/store/buffer-pool.ts';
 import { DamagedExtent, ExtentFile } from '../../../proxy-core/store/disk/extent-file.ts';
 import { DiskUnavailable, Volume } from '../../../proxy-core/store/disk/volume.ts';
@@ -227,3 +227,49 @@ function isOpen(fd: number): boolean {
     return false;
   }
 }
+
+describe('what the system does in pieces', () => {
+  afterEach(() => vi.restoreAllMocks());
+
+  it('is read to the end', async () => {
+    const path = join(tempFolder(), 'f');
+    writeFileSync(path, 'all of it');
+    const volume = create({ deadline: 5000 });
+    const fd = await volume.open(path, 'r');
+    const real = fs.read.bind(fs) as (...args: unknown[]) => void;
+    vi.spyOn(fs, 'read').mockImplementation(((...args: unknown[]) => {
+      args[3] = Math.min(args[3] as number, 2);
+      real(...args);
+    }) as typeof fs.read);
+    const buffer = Buffer.alloc(20);
+    expect(await volume.read(fd, buffer, 1, 9, 0)).toBe(9);
+    expect(buffer.toString('latin1', 1, 10)).toBe('all of it');
+    // A file that ends earlier.
+    expect(await volume.read(fd, buffer, 0, 20, 4)).toBe(5);
+    await volume.close(fd);
+  });
+
+  it('is written to the end, or fails with what the system says of the rest', async () => {
+    const path = join(tempFolder(), 'f');
+    const volume = create({ deadline: 5000 });
+    const fd = await volume.open(path, 'w');
+    const write = fs.write.bind(fs) as (...args: unknown[]) => void;
+    vi.spyOn(fs, 'write').mockImplementation(((...args: unknown[]) => {
+      args[3] = Math.min(args[3] as number, 3);
+      write(...args);
+    }) as typeof fs.write);
+    vi.spyOn(fs, 'writev').mockImplementation(((fd: number, [first]: Buffer[], at: number, done: Done) => {
+      write(fd, first, 0, 1, at, done);
+    }) as unknown as typeof fs.writev);
+    expect(await volume.write(fd, Buffer.from('0123456789'), 0)).toBe(10);
+    expect(await volume.writev(fd, [Buffer.from('abc'), Buffer.from('defgh')], 10)).toBe(8);
+    expect(readFileSync(path, 'latin1')).toBe('0123456789abcdefgh');
+    vi.mocked(fs.write).mockImplementation(((...args: unknown[]) => {
+      const done = args[5] as Done;
+      if ((args[4] as number) < 20) write(args[0], args[1], args[2], 1, args[4], done);
+      else done(Object.assign(new Error('no space left'), { code: 'ENOSPC' }));
+    }) as unknown as typeof fs.write);
+    await expect(volume.write(fd, Buffer.from('0123456789'), 18)).rejects.toMatchObject({ code: 'ENOSPC' });
+    await volume.close(fd);
+  });
+});
