@@ -42,11 +42,11 @@ export class KeepPut implements Keeping {
     const { length } = content;
     const checksums = checksumHeaders(answer);
     const head = uploadedHead({ facts: this.#facts, etag, length, answer, checksums });
-    onKept();
     await store.publishUpload(this.#upload.object, head, content, {
       ram: settings.ram_cache_eligible,
       compress: mayCompress(head.headers, length),
     });
+    onKept();
   }
 
   abandoned(): void {

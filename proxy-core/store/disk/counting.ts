@@ -66,7 +66,7 @@ export class Counting {
         if (!other || other.quiet || other.beat > last + 1) waiting.delete(id);
       }
       if (waiting.size === 0 || performance.now() > until) return;
-      await new Promise(resolve => setTimeout(resolve, LOOK_EVERY).unref());
+      await new Promise(resolve => setTimeout(resolve, LOOK_EVERY));
       await beat();
     }
   }
