@@ -100,8 +100,9 @@ function isOf(what: Version | undefined, id: string | undefined, lastModified: s
  */
 export function mayBeCut(seen: Seen, { versions, permission, startedAt, trouble, killed }: Circumstances): boolean {
   if (seen.complete || seen.left || killed || trouble === 'failed') return true;
-  // What S3 says of an error can't be asked for again.
-  if (seen.status !== 200 && seen.status !== 206) return trouble !== 'none';
+  // What S3 says of an error can't be asked for again, and what is passed by the cache is as it comes from S3.
+  const isAsItCame = (seen.status !== 200 && seen.status !== 206) || seen.header('x-cache') === 'BYPASS';
+  if (isAsItCame && trouble !== 'none') return true;
   const [id, lastModified = ''] = [seen.header('x-amz-meta-version'), seen.header('last-modified')];
   const during = versions.between(startedAt, seen.endedAt).map(({ what }) => isOf(what, id, lastModified));
   return (
