@@ -41,6 +41,8 @@ async function startShared() {
         file_mode: 'shared',
         min_free_space: '0%',
         max_cache_size: 48 * MIB,
+        // So that what arrives takes the place of what is there.
+        eviction_algorithm: 'lru',
         ram_cache_enabled: false,
         get_ttl: '2s',
         authorization: 'shared',
