@@ -176,6 +176,16 @@ describe('write_cache_percent', () => {
     expect(filesIn(join(folder, 'buckets')).filter(path => /\d-\d+$/.test(path))).toHaveLength(8);
   });
 
+  it('which one is too large for is named as the reason why it is not kept', async () => {
+    const { store, problems } = await openStore(tempFolder(), { maxDiskBytes: 20 * MIB, uploadPercent: 10 });
+    await store.capacity.settled();
+    const options = { compression: 'off', onRoom: () => {} } as const;
+    expect(store.copyUpload(address('fits'), { ...options, length: MIB })).toBeDefined();
+    expect(problems.size).toBe(0);
+    expect(store.copyUpload(address('large'), { ...options, length: 3 * MIB })).toBeUndefined();
+    expect([...problems.values()]).toEqual([expect.stringContaining('cache.write_cache_percent')]);
+  });
+
   it('gives no room to a copy where others that run leave none, and makes unread ones go for it', async () => {
     const folder = tempFolder();
     const { store } = await openStore(folder, { maxDiskBytes: 40 * MIB, uploadPercent: 10 });

@@ -71,7 +71,14 @@ export class Uploads implements UploadStore {
   copyUpload(address: ObjectAddress, options: CopyOptions): UploadCopy | undefined {
     const { disk, catalog, pool, store } = this.#options;
     const room = disk.capacity.uploads;
-    if (!disk.takes || !room.takes(options.length)) return undefined;
+    if (!disk.takes) return undefined;
+    if (!room.takes(options.length)) {
+      this.#notKept(
+        'upload_room',
+        'an upload was not kept: no room is left in what uploads may take (cache.write_cache_percent)',
+      );
+      return undefined;
+    }
     // What is there now has to be known when this takes its place.
     void catalog.look(address);
     return new Copying({
