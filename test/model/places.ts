@@ -212,7 +212,7 @@ function settingsOf(plan: Plan, { origin }: World, cacheDir: string, own: string
     connection_pool: {
       upstream_overrides: { [origin.address]: { scheme: 'http', validate_tls: true } },
       upstream_idle_timeout: plan.upstreamIdleTimeout ?? 300,
-      upstream_first_byte_timeout: 5000,
+      upstream_first_byte_timeout: Math.max(5000, (plan.upstreamIdleTimeout ?? 0) * 1.5),
     },
     cache: {
       cache_dir: cacheDir,

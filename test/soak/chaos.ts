@@ -26,6 +26,10 @@ const FAULTS: readonly (readonly [string, readonly Rule[]])[] = [
   ['hangs', [{ hang: true }]],
 ];
 
+/** Share of restarts in whose place nobody is restarted, and for how long. */
+const QUIET = 0.06;
+const QUIET_MS = 100_000;
+
 /** Things that go wrong, at random moments, until it is stopped: processes die, files are lost, the volume fails. */
 export class Chaos {
   readonly #options: ChaosOptions;
@@ -59,9 +63,13 @@ export class Chaos {
     }
   }
 
-  /** `kill -9` mostly, of one process, or of all at once; now and then SIGTERM. */
+  /** `kill -9` mostly, of one process, or of all at once; now and then SIGTERM, and now and then nobody for longer than the dead are waited for. */
   async #restart(): Promise<void> {
     const { place, random, tally } = this.#options;
+    if (random() < QUIET) {
+      tally.count('minutes without restarts');
+      return this.#sleep(QUIET_MS);
+    }
     const [dice, one] = [random(), Math.floor(random() * place.seats.length)];
     const how = dice < 0.8 ? 'kill' : 'stop';
     const seats = dice < 0.15 ? place.seats : [place.seats[one]!];

@@ -70,7 +70,7 @@ export async function soak(options: SoakOptions): Promise<Soaked> {
     proxies: 2,
     processes: true,
     versioned: true,
-    upstreamIdleTimeout: 3_000,
+    upstreamIdleTimeout: 10_000,
     // Where a write can't always be noted on the volume, only asking S3 shows it at once.
     ttl: failingVolume ? { [CLOSED]: 0, [OPEN]: 2_000 } : { [CLOSED]: 3_600_000, [OPEN]: 0 },
     cache: { ...CACHE, ...(failingVolume ? { disk_timeout: 1_000 } : {}) },

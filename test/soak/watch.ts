@@ -107,10 +107,14 @@ export class Watch {
     return (await Promise.all(flights)).reduce((sum, count) => sum + count, this.#writes());
   }
 
-  /** What processes that are gone have left half-written: others sweep it up when they take them for dead. */
+  /**
+   * What processes that are gone have left half-written: others sweep it up when they take them for dead, for which one of them
+   * has to live long enough.
+   */
   async #lookAtTheDead(): Promise<void> {
     const now = performance.now();
     const alive = new Set(this.#place.seats.map(({ proxy }) => String(proxy.pid)));
+    const witness = Math.min(...this.#place.seats.map(({ downs }) => downs.at(-1)?.until ?? 0));
     const folders = await readdir(join(this.#place.cacheDir, 'tmp')).catch(() => []);
     const dead = folders.filter(name => !alive.has(name.split('-')[0]!));
     for (const name of this.#left.keys()) if (!dead.includes(name)) this.#left.delete(name);
@@ -119,7 +123,7 @@ export class Watch {
       this.#left.set(name, since);
       this.#holds(
         'left',
-        now - since,
+        now - Math.max(since, witness),
         this.#limits.tidied,
         age => `tmp/${name} is there ${Math.round(age / 1000)} s after its process`,
       );
