@@ -134,11 +134,11 @@ export class World {
     const known = subject.versions.all.flatMap(({ what }) => what ?? []);
     const again = how === 'same' ? subject.versions.now : how === 'back' ? known.at(-2) : undefined;
     const { id, content } = this.announce(again?.bytes.length ?? size, again?.bytes);
-    // Those with the same ETag are made of as many parts.
-    const partSize = again ? again.ends?.[0] : parts && size > 0 ? 5 << 20 : undefined;
+    const partSize = !again && parts && size > 0 ? 5 << 20 : undefined;
     this.origin.put(subject.bucket, subject.key, bodyOf(content, id), {
       headers: ['x-amz-meta-version', id],
-      ...(again ? { etag: again.etag } : {}),
+      // Those with the same ETag are made of the same parts.
+      ...(again ? { etag: again.etag, ...(again.ends ? { partEnds: again.ends } : {}) } : {}),
       ...(partSize ? { partSize } : {}),
     });
   }

@@ -11,7 +11,8 @@ import {
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import { Capacity } from '../../proxy-core/store/disk/capacity.ts';
-import { DiskUnavailable, Volume } from '../../proxy-core/store/disk/volume.ts';
+import { DiskUnavailable } from '../../proxy-core/store/disk/operations.ts';
+import { Volume } from '../../proxy-core/store/disk/volume.ts';
 import { EXTENT, type Head, type Store } from '../../proxy-core/store/index.ts';
 import {
   address,
@@ -40,6 +41,23 @@ async function keep(store: Store, key: string, content: Buffer, head: Head = hea
 }
 
 describe('max_cache_size', () => {
+  it('lets go of what is there for what comes, where one that was killed may have used its room', async () => {
+    const folder = tempFolder();
+    const limit = 64 * MIB;
+    const first = await openStore(folder, { maxDiskBytes: limit });
+    await first.store.capacity.settled();
+    for (let i = 0; i < 3; i++) expect(await keep(first.store, `old-${i}`, noise(16 * MIB, i))).toBe(true);
+    await first.close();
+    const account = { bytes: 0, staged: 0, unread: 0, added: 0, reserved: 0, copying: 0, ceiling: limit / 2, limit };
+    const killed = { beat: 9, pid: 1, account: { ...account, sees: [], evicting: false, counting: false } };
+    writeFileSync(join(folder, 'instances', '1-00.json'), JSON.stringify(killed));
+    const { store } = await openStore(folder, { maxDiskBytes: limit, algorithm: 'lru' });
+    // Until it has shown no sign of life for some seconds, nobody knows what it will do.
+    await until(() => store.capacity.accounts.outOfReach === limit / 2, 10_000);
+    expect(await keep(store, 'new', noise(12 * MIB, 9))).toBe(true);
+    expect(diskUsage(folder)).toBeLessThanOrEqual(limit / 2);
+  }, 30_000);
+
   it('holds while ten times as much comes in by several fills at once', async () => {
     const folder = tempFolder();
     const limit = 64 * MIB;

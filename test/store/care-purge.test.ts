@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { DiskUnavailable } from '../../proxy-core/store/disk/volume.ts';
+import { DiskUnavailable } from '../../proxy-core/store/disk/operations.ts';
 import type { CachedObject, ListEvent, PurgeEnd, PurgeEvent, Store } from '../../proxy-core/store/index.ts';
 import { type ControlledPlace, startControlled } from '../admin/controlled.ts';
 import { generatedBody } from '../origin/index.ts';

@@ -1,7 +1,7 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
-import { DiskUnavailable } from '../../proxy-core/store/disk/volume.ts';
+import { DiskUnavailable } from '../../proxy-core/store/disk/operations.ts';
 import { EXTENT, PIECE, type Store } from '../../proxy-core/store/index.ts';
 import {
   beginObject,

@@ -1,7 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { NotAsked, Volume } from '../../proxy-core/store/disk/volume.ts';
+import { NotAsked } from '../../proxy-core/store/disk/operations.ts';
+import { Volume } from '../../proxy-core/store/disk/volume.ts';
 import type { Store } from '../../proxy-core/store/index.ts';
 import { harm, system } from './harm.ts';
 import { address, extentsIn, filesIn, halfWrittenIn, noise, openStore, tempFolder, until } from './helpers.ts';

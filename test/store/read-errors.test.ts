@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import { describe, expect, it, vi } from 'vitest';
-import { DiskUnavailable } from '../../proxy-core/store/disk/volume.ts';
+import { DiskUnavailable } from '../../proxy-core/store/disk/operations.ts';
 import { EXTENT, type Head, type ObjectEntry, type Store } from '../../proxy-core/store/index.ts';
 import {
   address,

@@ -52,6 +52,8 @@ export interface PutOptions {
   readonly lastModified?: number;
   /** Stored as a multipart upload of parts of this size would be */
   readonly partSize?: number;
+  /** Where its parts end, instead, exclusive: of parts of different sizes. */
+  readonly partEnds?: readonly number[];
 }
 
 /** An S3-shaped origin in memory, on a real socket. It keeps no secrets of anyone's and forgets all when it stops. */
@@ -139,7 +141,8 @@ export class Origin {
     const into = this.store.bucket(bucket);
     const made = typeof content === 'string' || Buffer.isBuffer(content) ? bufferBody(Buffer.from(content)) : content;
     const now = this.#now();
-    const parts = options.partSize === undefined ? undefined : partsOf(made, options.partSize, now);
+    const ends = options.partEnds ?? (options.partSize === undefined ? undefined : endsOf(made, options.partSize));
+    const parts = ends && partsOf(made, ends, now);
     const etag = options.etag ?? `"${md5Hex(made)}${parts ? `-${parts.length}` : ''}"`;
     const lastModified = wholeSeconds(options.lastModified ?? now);
     const headers = keptHeaders(options.headers ?? []);
@@ -184,10 +187,14 @@ export class Origin {
   readonly #now = (): number => this.#options.now?.() ?? Date.now();
 }
 
-function partsOf(body: Body, size: number, now: number): StoredPart[] {
+function endsOf({ length }: Body, partSize: number): number[] {
+  return Array.from({ length: Math.ceil(length / partSize) }, (_, i) => Math.min((i + 1) * partSize, length));
+}
+
+function partsOf(body: Body, ends: readonly number[], now: number): StoredPart[] {
   const parts: StoredPart[] = [];
-  for (let start = 0; start < body.length; start += size) {
-    const part = sliceBody(body, start, Math.min(start + size, body.length));
+  for (const [i, end] of ends.entries()) {
+    const part = sliceBody(body, ends[i - 1] ?? 0, end);
     parts.push({
       number: parts.length + 1,
       body: part,

@@ -3,7 +3,7 @@ import type { BufferPool } from '../buffer-pool.ts';
 import type { Catalog } from '../catalog.ts';
 import type { Disk } from '../disk/disk.ts';
 import { inWords } from '../disk/disk-error.ts';
-import { DiskUnavailable } from '../disk/volume.ts';
+import { DiskUnavailable } from '../disk/operations.ts';
 import type { Extents } from '../extents.ts';
 import { listBuckets, listObjects } from './list.ts';
 import { Pace } from './pace.ts';

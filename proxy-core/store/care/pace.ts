@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DiskUnavailable } from '../disk/volume.ts';
+import { DiskUnavailable } from '../disk/operations.ts';
 
 /** Rests after so much time, for as long: reads hardly notice, and a volume or process that is busy is asked less, ms. */
 const WORK = 10;

@@ -1,8 +1,8 @@
 import { CisternError } from '../../errors.ts';
 import type { Disk } from '../disk/disk.ts';
 import { inWords, isMissing } from '../disk/disk-error.ts';
+import { DiskUnavailable } from '../disk/operations.ts';
 import { allocatedBytes } from '../disk/scratch.ts';
-import { DiskUnavailable } from '../disk/volume.ts';
 import type { Pace } from './pace.ts';
 
 /** So many failures without one success say that nothing can be removed. */

@@ -10,6 +10,7 @@ import {
   latest,
   marksOf,
   type Other,
+  outOfReach,
   type Sum,
   total,
 } from './ledger.ts';
@@ -109,6 +110,11 @@ export class Accounts {
   /** Room that the others have taken for files under way, bytes. */
   get reservedElsewhere(): number {
     return this.#living.reduce((sum, { account }) => sum + account.reserved, 0);
+  }
+
+  /** What may be there, or come, of which nothing can be learned at the moment, bytes. */
+  get outOfReach(): number {
+    return this.#sum ? outOfReach(this.#sum, this.#others) : 0;
   }
 
   get copyingElsewhere(): number {

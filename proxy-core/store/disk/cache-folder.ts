@@ -3,8 +3,9 @@ import fs from 'node:fs';
 import { dirname, join } from 'node:path';
 import { codeOf, hasNoLinks, inWords, NO_ANSWER } from './disk-error.ts';
 import { FORMAT, type Found, judge, newMarker, type Verdict } from './folder-verdict.ts';
+import { FolderClosed, type Gate } from './operations.ts';
 import type { FileModes } from './scratch.ts';
-import { FolderClosed, type Gate, Volume } from './volume.ts';
+import { Volume } from './volume.ts';
 
 export interface CacheFolderOptions {
   readonly cacheDir: string;

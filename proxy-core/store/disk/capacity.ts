@@ -319,7 +319,8 @@ export class Capacity implements Room {
   /** @param more bytes that are about to be wanted, too */
   #isOver(share: number, more = 0): boolean {
     const { accounts } = this;
-    const taken = accounts.bytes + this.#room.reserved + accounts.reservedElsewhere + this.#room.wanted.all + more;
+    const elsewhere = accounts.reservedElsewhere + accounts.outOfReach;
+    const taken = accounts.bytes + this.#room.reserved + elsewhere + this.#room.wanted.all + more;
     return taken > Math.min(accounts.limit * share, this.#space.limit);
   }
 

@@ -1,5 +1,5 @@
 import { constants } from 'node:os';
-import { DiskUnavailable, FolderClosed } from './volume.ts';
+import { DiskUnavailable, FolderClosed } from './operations.ts';
 
 /** What a person can make of an error's code: what is wrong with the volume, and what to do. */
 const WORDS: Readonly<Record<string, readonly [string, string]>> = {

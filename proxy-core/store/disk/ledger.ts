@@ -113,6 +113,17 @@ export function heldElsewhere(sum: Sum, id: string, others: readonly Other[]): n
   return held;
 }
 
+/** What others may have used of their ceilings that can't be asked of them at the moment: they were killed, or show no sign of life. */
+export function outOfReach(sum: Sum, others: readonly Other[]): number {
+  let bytes = 0;
+  for (const other of others) {
+    const { state, quiet, account } = other;
+    if (isSettled(sum, other) || state === 'ended' || !(state === 'dead' || quiet)) continue;
+    bytes += account.ceiling - account.bytes - (state === 'living' ? account.reserved : 0);
+  }
+  return bytes;
+}
+
 export interface Wish {
   readonly limit: number;
   readonly mine: Mine;

@@ -1,5 +1,5 @@
 import { codeOf, inWords } from './disk-error.ts';
-import { NotAsked } from './volume.ts';
+import { NotAsked } from './operations.ts';
 
 export interface TroubleOptions {
   readonly counters: { disk_errors: number };

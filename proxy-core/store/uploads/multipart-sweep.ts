@@ -1,4 +1,4 @@
-import { DiskUnavailable, NotAsked } from '../disk/volume.ts';
+import { DiskUnavailable, NotAsked } from '../disk/operations.ts';
 import type { MultipartFolder } from './multipart-folder.ts';
 
 export interface MultipartSweepOptions {

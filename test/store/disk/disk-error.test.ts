@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import { codeOf, inWords, isMissing } from '../../../proxy-core/store/disk/disk-error.ts';
-import { DiskUnavailable } from '../../../proxy-core/store/disk/volume.ts';
+import { DiskUnavailable } from '../../../proxy-core/store/disk/operations.ts';
 
 /** An error as Node makes it of an errno that libuv has no name for. */
 function nameless(errno: number): Error {

@@ -2,7 +2,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import { Instance } from '../../../proxy-core/store/disk/instance.ts';
-import { DiskUnavailable, Volume } from '../../../proxy-core/store/disk/volume.ts';
+import { DiskUnavailable } from '../../../proxy-core/store/disk/operations.ts';
+import { Volume } from '../../../proxy-core/store/disk/volume.ts';
 import { afterTest, tempFolder, until } from '../helpers.ts';
 
 function create(cacheDir: string, volume = new Volume({ deadline: 5000 })): Instance {

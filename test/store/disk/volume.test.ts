@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { BufferPool, PIECE } from '../../../proxy-core/store/buffer-pool.ts';
 import { DamagedExtent, ExtentFile } from '../../../proxy-core/store/disk/extent-file.ts';
-import { DiskUnavailable, Volume } from '../../../proxy-core/store/disk/volume.ts';
+import { DiskUnavailable } from '../../../proxy-core/store/disk/operations.ts';
+import { Volume } from '../../../proxy-core/store/disk/volume.ts';
 import { afterTest, tempFolder, until } from '../helpers.ts';
 
 const DEADLINE = 100;
