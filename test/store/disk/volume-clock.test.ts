@@ -26,7 +26,9 @@ describe('the clock of a volume', () => {
       fc.property(fc.integer({ min: -15 * MINUTE, max: 15 * MINUTE }), fc.constantFrom(1, 10, 1000), (ahead, grain) => {
         const seen = beats(new VolumeClock(), ahead, grain, 400);
         const off = seen.map(one => Math.abs(one - ahead));
-        expect(off[0]).toBeLessThanOrEqual(grain + 40);
+        // The first time may be a whole second by chance, and then be taken for a coarse one; the next is not.
+        expect(off[0]).toBeLessThanOrEqual(1040);
+        expect(off[1]).toBeLessThanOrEqual(grain + 40);
         for (let i = 1; i < off.length; i++) expect(off[i]).toBeLessThanOrEqual(off[i - 1]! + 1e-6);
         // It goes one way and stays: never there and back.
         const steps = seen.slice(1).map((one, i) => Math.sign(one - seen[i]!));
