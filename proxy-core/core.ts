@@ -199,7 +199,7 @@ export async function startCore(settings: Settings, options: CoreOptions = {}): 
     ram_bytes: store.ramBytes,
     ram_limit: inForce.now.cache.ram_cache_enabled ? inForce.now.cache.max_ram_cache_size : 0,
     ...(store.capacity.counted ? { disk_bytes: store.capacity.bytes } : {}),
-    disk_limit: inForce.now.cache.max_cache_size,
+    disk_limit: store.capacity.accounts.limit,
     ...(volume ? { volume } : {}),
   });
   const allProblems = () => [

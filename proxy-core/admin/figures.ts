@@ -67,7 +67,7 @@ function added(all: readonly Pick<Figures, 'counters' | 'latency'>[]): Pick<Figu
   return { counters: counters.values(), latency: latency.counts() };
 }
 
-/** Each has its own memory. The folder is the same: of its bytes, each knows what it counted last and what it changed since. */
+/** Each has its own memory. The folder is the same: of its bytes, each knows what it counted last and what it changed since; the smallest limit holds. */
 function cachesTogether(caches: readonly CacheFacts[]): CacheFacts {
   const counted = caches.flatMap(({ disk_bytes }) => (disk_bytes === undefined ? [] : [disk_bytes]));
   const volume = caches.find(cache => cache.volume)?.volume;
@@ -76,7 +76,7 @@ function cachesTogether(caches: readonly CacheFacts[]): CacheFacts {
     ram_bytes: sum(caches, ({ ram_bytes }) => ram_bytes),
     ram_limit: sum(caches, ({ ram_limit }) => ram_limit),
     ...(counted.length > 0 ? { disk_bytes: Math.max(...counted) } : {}),
-    disk_limit: caches[0]!.disk_limit,
+    disk_limit: Math.min(...caches.map(({ disk_limit }) => disk_limit)),
     ...(volume ? { volume } : {}),
   };
 }

@@ -79,7 +79,7 @@ function composed(step: Read, { bucket, key, versions }: Subject, at: number): {
     headers: [...own, ...checksums, ...anew],
     unsigned: [...unsigned, 'cache-control'],
     ...(asked.part === undefined ? {} : { query: `?partNumber=${asked.part}` }),
-    ...(byUrl ? { expires: 300 } : {}),
+    ...(byUrl ? { expires: 86_400 } : {}),
   };
   return { ask, asked: { ...asked, checksums: checksums.length > 0 } };
 }

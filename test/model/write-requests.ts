@@ -45,7 +45,7 @@ export function uploadRequest(
       return { ...sent, headers: form === 'unsigned' ? all : [...all, 'Transfer-Encoding', 'chunked'] };
     }
     case 'presigned': {
-      const target = presign(ALICE, { ...where, expires: 300 });
+      const target = presign(ALICE, { ...where, expires: 86_400 });
       return { ...sent, target, headers: ['Host', host, ...length, ...headers, ...sum] };
     }
     case 'signed': {
