@@ -7,8 +7,17 @@ import { isPast } from './learn.ts';
 import { Lifeline } from './lifeline.ts';
 import type { Reading } from './reading.ts';
 
-/** Sends the bytes of an answer whose head is ready, and sees to it that what is missing of them is fetched in time. */
-export async function sendBytes(reading: Reading, head: Head, span: Span, first?: FlightReader): Promise<void> {
+/**
+ * Sends the bytes of an answer whose head is ready, and sees to it that what is missing of them is fetched in time.
+ * @param onMissing told where the first bytes have to be fetched after all, as long as the head waits for them
+ */
+export async function sendBytes(
+  reading: Reading,
+  head: Head,
+  span: Span,
+  first?: FlightReader,
+  onMissing?: (flight: Flight) => void,
+): Promise<void> {
   const { request, entry, epoch, out, disk, parts } = reading;
   const { store, fetches } = parts;
   const source = { fetches, request, entry, head, epoch };
@@ -30,7 +39,11 @@ export async function sendBytes(reading: Reading, head: Head, span: Span, first?
         note: request.note,
         disk,
         passed,
-        fetchGap: openGap,
+        fetchGap: missing => {
+          const flight = openGap(missing);
+          if (flight && missing.start === span.start && !out.begun) onMissing?.(flight);
+          return flight;
+        },
         fetchAll: all => watched(reading, head, fetches.gap(request, entry, head, epoch, all)),
         fetchOwn: at => watched(reading, head, fetches.own(request, entry, head, epoch, at)),
         onProgress: (at, flight) => {

@@ -1,6 +1,7 @@
 import { headerValue, type RawHeaders } from '../request/index.ts';
 import type { Head } from '../store/index.ts';
 import { NOT_KEPT, replay } from './answer.ts';
+import type { Flight } from './flight.ts';
 import type { FlightAnswer } from './flight-options.ts';
 import type { FlightReader } from './flight-reader.ts';
 import type { Reading } from './reading.ts';
@@ -34,9 +35,18 @@ export async function sendVersion(reading: Reading, head: Head, wanted: Wanted, 
   }
   if (note.outcome === 'MISS' && lead?.flight.kept === false) note.detail = NOT_KEPT;
   begin(reading, head, wanted);
-  if (!lead || lead.at === span.start) return sendBytes(reading, head, span, lead);
+  const onMissing = (flight: Flight) => missed(reading, head, wanted, flight);
+  if (!lead || lead.at === span.start) return sendBytes(reading, head, span, lead, onMissing);
   // The gap comes later: its flight is held until the bytes before it have been sent.
-  await sendBytes(reading, head, span).finally(() => lead.leave());
+  await sendBytes(reading, head, span, undefined, onMissing).finally(() => lead.leave());
+}
+
+/** The first bytes were believed to be kept and are not, evicted perhaps: the head of the answer, which waits for them, tells so. */
+function missed(reading: Reading, head: Head, wanted: Wanted, flight: Flight): void {
+  const { note } = reading.request;
+  note.outcome = 'MISS';
+  note.detail = flight.kept ? '' : NOT_KEPT;
+  begin(reading, head, wanted);
 }
 
 function begin({ request, out, cors, entry, parts }: Reading, head: Head, { span, status, part }: Wanted): void {

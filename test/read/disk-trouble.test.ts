@@ -67,6 +67,10 @@ async function flip(file: string, at: number): Promise<void> {
   await handle.close();
 }
 
+function diskBytes({ core }: Place): number {
+  return core.status().cache.disk_bytes ?? 0;
+}
+
 const DAMAGES: Record<string, (file: string) => Promise<unknown>> = {
   'a flipped bit at the start': file => flip(file, 0),
   'a flipped bit in the middle': async file => flip(file, Math.floor((await stat(file)).size / 2)),
@@ -149,6 +153,31 @@ it('a cache folder that was removed is used again', async () => {
   await expectRight(place);
   const kept = async () => (await place.count(() => place.get({ key: 'big' }), 'big')).requests === 0;
   await eventually(kept);
+});
+
+it('a cache folder that was removed is counted anew', async () => {
+  const place = await filled();
+  await eventually(async () => diskBytes(place) > 20 * MIB);
+  await rm(place.cacheDir, { recursive: true });
+  await place.get({ key: 'small' });
+  await eventually(async () => diskBytes(place) < MIB, 10_000);
+});
+
+it('an answer for which nothing is kept any more is no hit', async () => {
+  const place = await filled();
+  // None of these is open.
+  const { hits, misses } = place.core.status().counters;
+  for (const file of await cached(place)) await unlink(file);
+  for (const ask of [{ key: 'noise' }, { key: 'small' }, { key: 'big', range: 'bytes=9000000-' }]) {
+    const answer = await place.get(ask);
+    expect([answer.complete, answer.header('x-cache'), answer.header('cache-status')]).toEqual([
+      true,
+      'MISS',
+      'cistern; fwd=uri-miss; stored',
+    ]);
+  }
+  await eventually(() => place.core.status().counters.misses === misses + 3);
+  expect(place.core.status().counters.hits).toBe(hits);
 });
 
 it('a FIFO in the place of an extent costs a wait of the deadline, not the answer', async () => {

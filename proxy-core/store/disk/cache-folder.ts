@@ -15,6 +15,8 @@ export interface CacheFolderOptions {
   readonly onProblem: (message: string | undefined) => void;
   /** The folder can be used, for the first time or again. */
   readonly onUsable: () => void;
+  /** Its content was deleted, or it was put back from elsewhere: what was known of it is of the past. */
+  readonly onReplaced?: () => void;
 }
 
 /** How long the start waits for the folder, ms. */
@@ -125,7 +127,8 @@ export class CacheFolder implements Gate {
   }
 
   async #lookOnce(): Promise<void> {
-    const first = this.#inUse === undefined;
+    const before = this.#inUse;
+    const first = before === undefined;
     try {
       let seen = await this.#see();
       if (judge(seen, this.#inUse) === 'make') {
@@ -146,6 +149,7 @@ export class CacheFolder implements Gate {
       throw error;
     }
     this.#lookedAt = performance.now();
+    if (before && before.marker !== this.#inUse.marker) this.#options.onReplaced?.();
     if (!this.#closed || this.#stopped) return;
     this.#closed = false;
     this.#options.onProblem(undefined);

@@ -59,6 +59,8 @@ export class Disk {
         void this.#useMemory.load();
         this.#probe.start();
       },
+      // Nobody has told the counters what went.
+      onReplaced: () => void this.capacity.recount(),
     });
     this.volume = new Volume({
       deadline: options.diskTimeout,
