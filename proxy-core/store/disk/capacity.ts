@@ -147,6 +147,8 @@ export class Capacity implements Room {
       room: this,
       unread,
       limit: () => (this.most * this.#limits.uploadPercent) / 100,
+      // Readers don't wait for a fill's room as those who upload do for a copy's.
+      isClosed: () => !accounts.known && this.#stocktaking.isSlow,
       accounts,
       removeOne: () => eviction.removeUnread(),
       onFailed: error => this.#failed(error),
@@ -174,7 +176,7 @@ export class Capacity implements Room {
 
   /** Nothing new is stored at the moment. */
   get full(): boolean {
-    return this.bytes >= this.accounts.limit || this.bytes + this.#room.reserved > this.#space.limit;
+    return this.#isUnknown || this.bytes >= this.accounts.limit || this.bytes + this.#room.reserved > this.#space.limit;
   }
 
   start(): void {
@@ -293,6 +295,11 @@ export class Capacity implements Room {
     });
   }
 
+  /** It takes a while to find out how large the cache is, but not so long that something should go unseen for what is new. */
+  get #isUnknown(): boolean {
+    return !this.accounts.known && this.#stocktaking.isSlow && !this.#stocktaking.takesLong;
+  }
+
   /** Somebody waits for room that nobody has; or nobody knows, and won't for a while. */
   get #isShort(): boolean {
     if (this.#room.wanted.all === 0) return false;
@@ -306,14 +313,15 @@ export class Capacity implements Room {
   /** Whether eviction has to begin: for what this process wants, or for all, which one of them does. */
   get #tooMuch(): boolean {
     const { accounts } = this;
-    if (accounts.bytes === 0) return false;
+    if (accounts.known && accounts.bytes === 0) return false;
     return this.#isShort || (this.#isOver(HIGH_WATER) && !accounts.othersEvict);
   }
 
   /** Whether it may rest again. */
   get #enough(): boolean {
     const { accounts } = this;
-    return accounts.bytes === 0 || (!this.#isShort && (!this.#isOver(LOW_WATER) || accounts.yields));
+    const isEmpty = accounts.known && accounts.bytes === 0;
+    return isEmpty || (!this.#isShort && (!this.#isOver(LOW_WATER) || accounts.yields));
   }
 
   /** @param more bytes that are about to be wanted, too */
