@@ -7,9 +7,7 @@ import type { Capacity } from './disk/capacity.ts';
 import { Disk, limitsOf } from './disk/disk.ts';
 import type { Content } from './disk/extent-file.ts';
 import { SMALL } from './disk/extent-format.ts';
-import { encodeExtent, shrinks } from './disk/extent-writer.ts';
 import { gibOf } from './disk/paths.ts';
-import { allocated } from './disk/scratch.ts';
 import { stretchKey } from './disk/use-keys.ts';
 import type { Volume } from './disk/volume.ts';
 import { DiskReads } from './disk-reads.ts';
@@ -18,16 +16,13 @@ import { Extents } from './extents.ts';
 import { Fill, type FillOptions } from './fill.ts';
 import { Gaps } from './gaps.ts';
 import type { Head, Stamp } from './head.ts';
+import { HeadFiling } from './head-filing.ts';
 import type { Cell } from './memory/cells.ts';
 import { Merging } from './merging.ts';
 import type { StoreLimits, StoreOptions } from './options.ts';
 import type { MultipartStage } from './uploads/multipart-stage.ts';
 import type { CopyOptions, KeptContent, UploadCopy, UploadStore } from './uploads/types.ts';
 import { Uploads } from './uploads/uploads.ts';
-
-/** What a head takes, and the folder that it may need; and what it takes beside the content behind it, as a rule, bytes. */
-const HEAD_ROOM = 8192;
-const BESIDE = 1024;
 
 /** Everything that is kept: heads and epochs, extents on disk, blocks in RAM. The only thing of store/ that reads use. */
 export class Store implements UploadStore {
@@ -45,11 +40,10 @@ export class Store implements UploadStore {
   readonly #disk: Disk;
   readonly #reads: DiskReads;
   readonly #uploads: Uploads;
+  readonly #filing: HeadFiling;
   readonly #skipped = new WeakSet<object>();
   #doubtedUntil = Number.NEGATIVE_INFINITY;
   #takesRam: boolean;
-  /** Those whose head was not worth its room. */
-  readonly #unworthy = new WeakSet<ObjectEntry>();
 
   constructor(options: StoreOptions) {
     this.#options = options;
@@ -96,6 +90,7 @@ export class Store implements UploadStore {
       onProblem: message => options.onProblem('epochs', message),
     });
     this.catalog = catalog;
+    this.#filing = new HeadFiling({ disk, catalog, onSkipped: () => options.counters.disk_skipped++ });
     this.#reads = new DiskReads({ catalog, extents, files, blocks, pool: this.pool, trouble, onCorrupt });
     this.#uploads = new Uploads({ disk, catalog, extents, blocks, pool: this.pool, store: options });
     this.multipart = this.#uploads.multipart;
@@ -228,11 +223,11 @@ export class Store implements UploadStore {
         version: head.version,
         place: extent => entry.paths.place(head.version, head.length, extent),
         claim: wanted => this.#extents.claim(entry, head, wanted),
-        use: start => (this.#isPinned(entry) ? undefined : stretchKey(entry.useKey, start)),
+        use: start => (this.#disk.isPinned(entry) ? undefined : stretchKey(entry.useKey, start)),
         onExtent: extent => {
           this.#extents.add(entry, head, extent);
           this.#merging.added(entry, head, extent);
-          if (this.#unworthy.delete(entry) && !entry.filed) this.#fileHead(entry, head);
+          this.#filing.contentCame(entry, head);
         },
         onContent: options.ram
           ? (start, content) => {
@@ -278,47 +273,12 @@ export class Store implements UploadStore {
   ): Promise<void> {
     if (options.ram && head.length > 0 && entry.head?.version === head.version)
       this.#blocks.put(entry.blockKey, 0, body);
-    if (!this.takesFills || !this.#isWorth(entry, head.length + BESIDE)) return;
-    try {
-      const binding = { hash: entry.paths.hash, version: head.version };
-      const compress = options.compress && (await shrinks(body));
-      const extent =
-        head.length === 0 ? undefined : await encodeExtent(binding, { start: 0, end: head.length - 1 }, body, compress);
-      await this.#inRoom(allocated(extent?.length ?? 0) + HEAD_ROOM, () =>
-        this.catalog.publish(entry, head, stamp.validatedAt, stamp.epoch, extent),
-      );
-    } catch (error) {
-      this.#disk.trouble.writing(error as Error);
-    }
+    await this.#filing.small(entry, head, stamp, body, options.compress);
   }
 
   /** Brings a head without a body to disk; failures are counted and reported, never thrown. */
-  async keepHead(entry: ObjectEntry, head: Head, stamp: Stamp): Promise<void> {
-    if (!this.takesFills || !this.#isWorth(entry, BESIDE)) return;
-    await this.#publishHead(entry, head, stamp);
-  }
-
-  /** Whether a head is worth writing, with what is behind it. One that takes the place of another has to: that one is of the past. */
-  #isWorth(entry: ObjectEntry, bytes: number): boolean {
-    if (entry.filed || this.#isPinned(entry) || this.capacity.admits(allocated(bytes), entry.useKey)) return true;
-    this.#unworthy.add(entry);
-    return false;
-  }
-
-  #isPinned({ folder, address }: ObjectEntry): boolean {
-    return this.#disk.pins.covers(folder, address.key);
-  }
-
-  /** The head was not worth its room, but now there is content that nobody would find without it. */
-  #fileHead(entry: ObjectEntry, { version }: Head): void {
-    const { head, validatedAt, headEpoch } = entry;
-    if (head?.version !== version) return;
-    void this.#publishHead(entry, head, { validatedAt, epoch: headEpoch });
-  }
-
-  async #publishHead(entry: ObjectEntry, head: Head, { validatedAt, epoch }: Stamp): Promise<void> {
-    const publish = () => this.catalog.publish(entry, head, validatedAt, epoch);
-    await this.#inRoom(HEAD_ROOM, publish).catch(error => this.#disk.trouble.writing(error));
+  keepHead(entry: ObjectEntry, head: Head, stamp: Stamp): Promise<void> {
+    return this.#filing.head(entry, head, stamp);
   }
 
   copyUpload(address: ObjectAddress, options: CopyOptions): UploadCopy | undefined {
@@ -351,19 +311,6 @@ export class Store implements UploadStore {
 
   #doubt(): void {
     this.#doubtedUntil = this.now();
-  }
-
-  /** Does what adds so many bytes to the cache, or nothing where there is no room for them. */
-  async #inRoom(bytes: number, act: () => Promise<void>): Promise<void> {
-    if (!(await this.capacity.reserve(bytes))) {
-      this.#options.counters.disk_skipped++;
-      return;
-    }
-    try {
-      await act();
-    } finally {
-      this.capacity.release(bytes);
-    }
   }
 
   /** Ends the store. Returns false when a thread is stuck on the volume, so that the process can't end in the ordinary way. */

@@ -76,14 +76,19 @@ async function hits({ origin, cacheDir }: Skewed, client: Client, key: string): 
   });
 }
 
+/** Each of them is first once, with an object of its own. */
+function inTurn({ ahead, behind }: Skewed): readonly (readonly [string, Client, Client])[] {
+  return [
+    ['one', ahead, behind],
+    ['two', behind, ahead],
+  ];
+}
+
 describe('processes whose clocks are a quarter of an hour apart, on one folder', () => {
   it('serve what the other has cached, as fresh as it is', async () => {
     const place = await startSkewed('1m');
-    const { origin, ahead, behind, asked } = place;
-    for (const [key, first, then] of [
-      ['one', ahead, behind],
-      ['two', behind, ahead],
-    ] as const) {
+    const { origin, asked } = place;
+    for (const [key, first, then] of inTurn(place)) {
       origin.put('data', key, BODY);
       await first.send({ key });
       await hits(place, first, key);
@@ -99,11 +104,8 @@ describe('processes whose clocks are a quarter of an hour apart, on one folder',
 
   it('ask S3 again when the ttl is over, for each other, too', async () => {
     const place = await startSkewed('3s');
-    const { origin, ahead, behind, asked } = place;
-    for (const [key, first, then] of [
-      ['one', ahead, behind],
-      ['two', behind, ahead],
-    ] as const) {
+    const { origin, asked } = place;
+    for (const [key, first, then] of inTurn(place)) {
       origin.put('data', key, BODY);
       await first.send({ key });
       await hits(place, first, key);
@@ -115,11 +117,8 @@ describe('processes whose clocks are a quarter of an hour apart, on one folder',
 
   it('see each other’s writes', async () => {
     const place = await startSkewed('1h');
-    const { origin, ahead, behind } = place;
-    for (const [key, writer, reader] of [
-      ['one', ahead, behind],
-      ['two', behind, ahead],
-    ] as const) {
+    const { origin } = place;
+    for (const [key, writer, reader] of inTurn(place)) {
       origin.put('data', key, BODY);
       await reader.send({ key });
       await hits(place, reader, key);

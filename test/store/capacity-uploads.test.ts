@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { objectHash } from '../../proxy-core/store/disk/paths.ts';
 import type { Head, Store } from '../../proxy-core/store/index.ts';
-import { address, diskUsage, filesIn, fillWhole, headOf, noise, openStore, tempFolder, until } from './helpers.ts';
+import { address, diskUsage, filesIn, headOf, keepLarge, noise, openStore, tempFolder, until } from './helpers.ts';
 
 const KIB = 1024;
 const MIB = 1 << 20;
@@ -14,10 +14,7 @@ const LONG_AGO = new Date(Date.now() - 24 * HOUR);
 async function readObject(store: Store, folder: string, key: string, content: Buffer): Promise<void> {
   const entry = await store.catalog.look(address(key));
   const head = headOf(content.length, `"${key}"`);
-  const stamp = { validatedAt: store.now(), epoch: entry.epoch };
-  store.adopt(entry, head, stamp);
-  await store.keepHead(entry, head, stamp);
-  await fillWhole(store, entry, head, content);
+  await keepLarge(store, entry, head, content);
   for (const path of filesOf(folder, entry.paths.hash)) utimesSync(path, LONG_AGO, LONG_AGO);
 }
 

@@ -20,8 +20,8 @@ import {
   byItself,
   diskUsage,
   filesIn,
-  fillWhole,
   headOf,
+  keepLarge,
   noise,
   openStore,
   tempFolder,
@@ -33,10 +33,7 @@ const MIB = 1 << 20;
 /** Reads an object of this length from S3, as it were: head and content go to the disk as far as there is room. True: all of it. */
 async function keep(store: Store, key: string, content: Buffer, head: Head = headOf(content.length)): Promise<boolean> {
   const entry = await store.catalog.look(address(key));
-  const stamp = { validatedAt: store.now(), epoch: entry.epoch };
-  store.adopt(entry, head, stamp);
-  await store.keepHead(entry, head, stamp);
-  await fillWhole(store, entry, head, content);
+  await keepLarge(store, entry, head, content);
   return store.firstGap(entry, head, { start: 0, end: head.length - 1 }) === undefined;
 }
 

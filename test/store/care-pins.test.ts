@@ -5,7 +5,7 @@ import type { CachedObject, ListEvent, PinEnd, PinEvent, PinList, Store } from '
 import { startControlled } from '../admin/controlled.ts';
 import { generatedBody } from '../origin/index.ts';
 import { eventually, filesUnder } from '../read/helpers.ts';
-import { address, diskUsage, filesIn, fillWhole, headOf, noise, openStore, tempFolder, until } from './helpers.ts';
+import { address, diskUsage, filesIn, headOf, keepLarge, noise, openStore, tempFolder, until } from './helpers.ts';
 
 const MIB = 1 << 20;
 
@@ -13,10 +13,7 @@ const MIB = 1 << 20;
 async function keep(store: Store, key: string, bucket = 'data', size = MIB): Promise<void> {
   const head = headOf(size);
   const entry = await store.catalog.look(address(key, bucket));
-  const stamp = { validatedAt: store.now(), epoch: '' };
-  store.adopt(entry, head, stamp);
-  await store.keepHead(entry, head, stamp);
-  await fillWhole(store, entry, head, noise(size, 7));
+  await keepLarge(store, entry, head, noise(size, 7));
 }
 
 async function last(events: AsyncIterable<PinEvent>): Promise<PinEnd> {

@@ -7,7 +7,7 @@ import { type ControlledPlace, startControlled } from '../admin/controlled.ts';
 import { generatedBody } from '../origin/index.ts';
 import { bytesOf, collect } from '../read/client.ts';
 import { eventually, filesUnder, hash, MIB } from '../read/helpers.ts';
-import { address, fillWhole, headOf, noise, openStore, tempFolder } from './helpers.ts';
+import { address, headOf, keepLarge, noise, openStore, tempFolder } from './helpers.ts';
 
 const buckets = (place: ControlledPlace) => filesUnder(join(place.cacheDir, 'buckets'));
 const end = (events: readonly PurgeEvent[]) => events.at(-1) as PurgeEnd;
@@ -32,10 +32,7 @@ async function keys({ lines }: ControlledPlace): Promise<string[]> {
 async function keep(store: Store, key: string): Promise<void> {
   const head = headOf(MIB);
   const entry = await store.catalog.look(address(key));
-  const stamp = { validatedAt: store.now(), epoch: '' };
-  store.adopt(entry, head, stamp);
-  await store.keepHead(entry, head, stamp);
-  await fillWhole(store, entry, head, noise(MIB));
+  await keepLarge(store, entry, head, noise(MIB));
 }
 
 async function purged(store: Store): Promise<PurgeEvent[]> {

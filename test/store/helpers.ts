@@ -10,6 +10,7 @@ import {
   type Fill,
   type Head,
   type ObjectEntry,
+  type Stamp,
   Store,
   type StoreCounters,
   type StoreOptions,
@@ -83,6 +84,19 @@ export async function openStore(cacheDir: string, options: Partial<StoreOptions>
   afterTest(close);
   await store.open();
   return { store, counters, problems, close };
+}
+
+/** What a read of a large object from S3 leaves: its head and its content, as far as there is room. */
+export async function keepLarge(
+  store: Store,
+  entry: ObjectEntry,
+  head: Head,
+  content: Buffer,
+  stamp: Stamp = { validatedAt: store.now(), epoch: entry.epoch },
+): Promise<void> {
+  store.adopt(entry, head, stamp);
+  await store.keepHead(entry, head, stamp);
+  await fillWhole(store, entry, head, content);
 }
 
 /** A fill that gets its bytes as it does from a flight: in pieces of the memory budget, from a source that waits when it should. */

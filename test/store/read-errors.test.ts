@@ -5,8 +5,8 @@ import { EXTENT, type Head, type ObjectEntry, type Store } from '../../proxy-cor
 import {
   address,
   afterTest,
-  fillWhole,
   headOf,
+  keepLarge,
   noise,
   openStore,
   readBack,
@@ -28,10 +28,7 @@ async function kept(): Promise<Kept> {
   const { store } = opened;
   const head = headOf(LENGTH);
   const entry = await store.catalog.look(address('key'));
-  const stamp = { validatedAt: store.now(), epoch: '' };
-  store.adopt(entry, head, stamp);
-  await store.keepHead(entry, head, stamp);
-  await fillWhole(store, entry, head, CONTENT);
+  await keepLarge(store, entry, head, CONTENT);
   await readBack(store, entry, head, 0, 10);
   return { ...opened, entry, head };
 }

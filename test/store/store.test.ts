@@ -16,8 +16,8 @@ import {
   address,
   afterTest,
   filesIn,
-  fillWhole,
   headOf,
+  keepLarge as keepVersion,
   noise,
   openStore,
   prose,
@@ -38,10 +38,7 @@ async function keepSmall(store: Store, head: Head, body: Buffer, compress = fals
 async function keepLarge(store: Store, key: string, content: Buffer): Promise<Head> {
   const head = headOf(content.length);
   const entry = await store.catalog.look(address(key));
-  const stamp = { ...STAMP, epoch: entry.epoch };
-  store.adopt(entry, head, stamp);
-  await store.keepHead(entry, head, stamp);
-  await fillWhole(store, entry, head, content);
+  await keepVersion(store, entry, head, content, { ...STAMP, epoch: entry.epoch });
   return head;
 }
 

@@ -93,7 +93,6 @@ export class Capacity implements Room {
   #askedAt = Number.NEGATIVE_INFINITY;
   /** By which the volume was looked at. */
   #sum: Sum | undefined;
-  #looking: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: CapacityOptions) {
@@ -105,8 +104,7 @@ export class Capacity implements Room {
     this.#problems = new SpaceProblems(options.onProblem);
     this.#space = new FreeSpace(options, options.minFree);
     this.#census = new Census({ ...options, unread });
-    const eviction = new Eviction({ ...options, unread, bytes: () => this.bytes });
-    this.#eviction = eviction;
+    this.#eviction = new Eviction({ ...options, unread, bytes: () => this.bytes });
     this.#room = new WaitingRoom({
       fits: bytes => this.accounts.fits(bytes),
       patience: options.patience,
@@ -124,6 +122,7 @@ export class Capacity implements Room {
       evicting: () => this.#evicting.running !== undefined && this.#isOver(LOW_WATER),
       counting: () => this.#stocktaking.running !== undefined,
       now,
+      // What can't be removed now is found again by the next look at the others.
       forget: id => void instance.forget(id).catch(() => {}),
     });
     this.accounts = accounts;
@@ -136,7 +135,7 @@ export class Capacity implements Room {
       onCounted: ({ counted }, asked) => this.#counted(counted, asked),
     });
     this.#evicting = new Evicting({
-      step: enough => eviction.step(enough),
+      step: enough => this.#eviction.step(enough),
       tooMuch: () => this.#tooMuch,
       enough: () => this.#enough,
       onBarren: () => this.#stocktaking.ask(),
@@ -148,7 +147,7 @@ export class Capacity implements Room {
       unread,
       limit: () => (this.most * this.#limits.uploadPercent) / 100,
       accounts,
-      removeOne: () => eviction.removeUnread(),
+      removeOne: () => this.#eviction.removeUnread(),
       onFailed: error => this.#failed(error),
     });
   }
@@ -195,7 +194,7 @@ export class Capacity implements Room {
     this.#evicting.stop();
     clearInterval(this.#timer);
     this.#room.stop();
-    await this.#looking;
+    await this.#space.looked;
   }
 
   /** Other limits hold from now on: what is over them goes. */
@@ -332,30 +331,19 @@ export class Capacity implements Room {
     void this.uploads.trim();
     void this.#lookAtVolume();
     // Where it is for the volume's sake, that is shown already.
-    if (isEmpty && this.bytes > this.accounts.limit * LOW_WATER) this.#problems.room(whyFull(counted));
+    if (isEmpty && this.bytes > this.accounts.limit * LOW_WATER) this.#problems.full(counted);
     else if (this.#tooMuch) this.#evicting.start();
     else this.#problems.room(undefined);
   }
 
-  #lookAtVolume(): Promise<void> {
-    this.#looking ??= this.#lookOnce().finally(() => {
-      this.#looking = undefined;
-    });
-    return this.#looking;
-  }
-
-  async #lookOnce(): Promise<void> {
+  async #lookAtVolume(): Promise<void> {
     try {
       await this.#space.look(() => this.bytes);
     } catch {
       // The volume's own breaker reports it.
       return;
     }
-    this.#problems.space(
-      this.#space.isBelow
-        ? 'the cache volume has less free space than cache.min_free_space; nothing new is stored'
-        : undefined,
-    );
+    this.#problems.space(this.#space.isBelow);
     this.accounts.relimit();
     this.#room.grant();
   }
@@ -363,10 +351,4 @@ export class Capacity implements Room {
   #failed(error: unknown): void {
     this.#problems.room(`room could not be made in the cache: ${inWords(error)}`);
   }
-}
-
-function whyFull({ records }: Counted): string {
-  const what =
-    records > 0 ? 'records of recent writes, which are kept for 15 minutes' : 'folders and settings of buckets';
-  return `the cache is full of ${what}; raise cache.max_cache_size`;
 }

@@ -1,4 +1,5 @@
 import { Pins } from '../care/pins.ts';
+import type { ObjectEntry } from '../entry.ts';
 import type { StoreLimits, StoreOptions } from '../options.ts';
 import { CacheFolder } from './cache-folder.ts';
 import { Capacity, type Limits } from './capacity.ts';
@@ -184,6 +185,11 @@ export class Disk {
   /** No other process uses the volume. */
   get alone(): boolean {
     return this.#instance.alone;
+  }
+
+  /** Eviction is to leave it alone, so that nothing of it has to be worth its room. */
+  isPinned({ folder, address }: Pick<ObjectEntry, 'folder' | 'address'>): boolean {
+    return this.pins.covers(folder, address.key);
   }
 
   /** Something new is worth a try: the volume answers and there is room. */

@@ -12,6 +12,7 @@ export interface FreeSpaceOptions {
 export class FreeSpace {
   readonly #options: FreeSpaceOptions;
   #floor: FreeSpaceFloor;
+  #looking: Promise<void> | undefined;
   #seen: { readonly free: number; readonly size: number; readonly bytes: number } | undefined;
 
   constructor(options: FreeSpaceOptions, floor: FreeSpaceFloor) {
@@ -33,8 +34,20 @@ export class FreeSpace {
     return this.#seen !== undefined && this.#spare(this.#seen) < 0;
   }
 
-  /** Rejects with the volume's error. @param bytes of the cache, asked when the volume has answered */
-  async look(bytes: () => number): Promise<void> {
+  /** Rejects with the volume's error; one look at a time. @param bytes of the cache, asked when the volume has answered */
+  look(bytes: () => number): Promise<void> {
+    this.#looking ??= this.#look(bytes).finally(() => {
+      this.#looking = undefined;
+    });
+    return this.#looking;
+  }
+
+  /** Resolves when nothing is asked of the volume. */
+  get looked(): Promise<void> {
+    return (this.#looking ?? Promise.resolve()).catch(() => {});
+  }
+
+  async #look(bytes: () => number): Promise<void> {
     const { volume, cacheDir } = this.#options;
     const { bsize, blocks, bavail } = await volume.statfs(cacheDir);
     this.#seen = { free: bavail * bsize, size: blocks * bsize, bytes: bytes() };
