@@ -53,7 +53,7 @@ export class Accounts {
   #bytes = 0;
   #staged = 0;
   #added = 0;
-  /** The others look at this account. What is removed before could be missed by one that counts, and so is not told. */
+  /** The others look at this account. What is removed before is told then, unless one has counted meanwhile, who may have missed it. */
   #seen = false;
   #untold = 0;
   /** What of the uploads that nobody has read is not this process's doing: they were found. */
@@ -229,10 +229,12 @@ export class Accounts {
   look({ all, whole }: Neighbourhood): void {
     this.#others = all.flatMap(otherOf);
     for (const { id, state, facts } of all) if (state !== 'living' && !accountIn(facts)) this.#options.forget(id);
-    this.#sum = latest([this.#sum, ...this.#others.map(({ account }) => account.sum)]);
+    const sum = latest([this.#sum, ...this.#others.map(({ account }) => account.sum)]);
+    if (sum?.at !== this.#sum?.at) this.#untold = 0;
+    this.#sum = sum;
     if (!whole) return;
     const isSeen = isSeenByAll(this.#options.id(), this.#others);
-    this.#seen ||= isSeen;
+    if (isSeen) this.#show();
     if (!this.#sum) return;
     this.#close(this.#sum);
     if (isSeen) this.#allowed = allowed(this.#options.limit(), this.#elsewhere, this.#ceiling);
@@ -242,6 +244,7 @@ export class Accounts {
   state(amounts: Amounts, at: number, settle: (other: Other) => boolean): void {
     const id = this.#options.id();
     const marks = marksOf(this.#sum, { id, ...this.mine }, this.#others, settle, this.#options.now());
+    if (at !== this.#sum?.at) this.#untold = 0;
     this.#sum = { ...amounts, at, order: (this.#sum?.order ?? 0) + 1, by: id, marks };
     this.relimit();
   }
@@ -261,6 +264,14 @@ export class Accounts {
     this.#untold = 0;
     this.#ceiling = 0;
     this.#allowed = Number.NEGATIVE_INFINITY;
+  }
+
+  #show(): void {
+    this.#seen = true;
+    // A sum that is still to come will not have it.
+    if (!this.#sum) return;
+    this.#bytes += this.#untold;
+    this.#untold = 0;
   }
 
   /** Makes a sum of what has ended in order, and lets go of it. */
@@ -292,7 +303,8 @@ export class Accounts {
 
   /** While nobody knows how large the cache is, what was removed may be added, by whoever removed it. */
   get #most(): number {
-    return this.#sum ? this.#allowed : Math.min(this.#ceiling, -this.#untold);
+    if (this.#sum) return this.#allowed;
+    return this.#seen ? Math.min(this.#ceiling, -this.#untold) : 0;
   }
 
   get #elsewhere(): number {

@@ -133,6 +133,20 @@ describe('processes that keep one limit together', () => {
     );
   });
 
+  it('hear of what a newcomer has removed before they knew of it, without a count', () => {
+    begin(1);
+    const [first] = living();
+    first!.reserve(20);
+    first!.place(0);
+    const newcomer = new ModelProcess(volume, 'b', LIMIT, false);
+    newcomer.beat();
+    newcomer.evict(0);
+    newcomer.evict(1);
+    expect(volume.content).toBe(0);
+    for (let i = 0; i < 3; i++) for (const process of living()) process.beat();
+    expect(living().map(({ accounts }) => accounts.bytes)).toEqual([0, 0]);
+  });
+
   it('leave nothing of it unused: one that needs room gets all that the others do not use', () => {
     begin(3);
     const [first, second, third] = living();
