@@ -143,7 +143,7 @@ describe('processes that keep one limit together', () => {
     newcomer.evict(0);
     newcomer.evict(1);
     expect(volume.content).toBe(0);
-    for (let i = 0; i < 3; i++) for (const process of living()) process.beat();
+    for (let i = 0; i < 5; i++) for (const process of living()) process.beat();
     expect(living().map(({ accounts }) => accounts.bytes)).toEqual([0, 0]);
   });
 
