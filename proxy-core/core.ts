@@ -22,7 +22,7 @@ import { BucketSettings, type Settings, type SettingsChange } from './settings/i
 import { SettingsInForce } from './settings-in-force.ts';
 import { type SideOptions, startSides } from './sides.ts';
 import { Store, type StoreLimits, type VolumeReport } from './store/index.ts';
-import { createUpstream, type OwnAddress } from './upstream/index.ts';
+import { createUpstream, hostPort, type OwnAddress } from './upstream/index.ts';
 
 export interface CoreOptions extends Partial<SideOptions> {
   /** What the settings' reader had to remark; shown among the problems. */
@@ -277,8 +277,4 @@ function storeLimits({ cache }: Settings): StoreLimits {
 
 function isLoopback(address: string): boolean {
   return address === 'localhost' || address === '::1' || (isIP(address) === 4 && address.startsWith('127.'));
-}
-
-function hostPort(address: string, port: number): string {
-  return isIP(address) === 6 ? `[${address}]:${port}` : `${address}:${port}`;
 }

@@ -1,5 +1,5 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import { type AddressInfo, createServer, isIPv6, type Server } from 'node:net';
+import { type AddressInfo, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -19,6 +19,7 @@ import { Counters, createLog, Problems, processUsage } from '../../../proxy-core
 import type { Settings } from '../../../proxy-core/settings/index.ts';
 import { SettingsInForce } from '../../../proxy-core/settings-in-force.ts';
 import { type Sides, startSides } from '../../../proxy-core/sides.ts';
+import { hostPort } from '../../../proxy-core/upstream/index.ts';
 import { Dispatch } from './dispatch.ts';
 import { Team } from './team.ts';
 import type { Worker } from './worker.ts';
@@ -56,7 +57,7 @@ export async function startWorkers(
   // Before anything else: a port that is taken ends the start, and nothing has to be taken back.
   const listener = await listen(server.bind_address, server.proxy_port);
   const address = listener.address() as AddressInfo;
-  let addresses: Addresses = { proxy: hostPort(address) };
+  let addresses: Addresses = { proxy: hostPort(address.address, address.port) };
   const folder = await mkdtemp(join(placeForSockets(), 'cistern-'));
   const team: Team = new Team({
     script,
@@ -234,8 +235,4 @@ function listen(host: string, port: number): Promise<Server> {
       resolve(listener);
     });
   });
-}
-
-function hostPort({ address, port }: AddressInfo): string {
-  return isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`;
 }
