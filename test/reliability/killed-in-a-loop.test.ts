@@ -23,6 +23,8 @@ const PLAN: Plan = {
   name: 'killed in a loop',
   proxies: 2,
   processes: true,
+  // The origin lives in this process: on a busy machine it stands still for longer than a model's usual patience.
+  upstreamIdleTimeout: 2_000,
   ttl: { [CLOSED]: 3_600_000, [OPEN]: 0 },
   cache: { max_ram_cache_size: 4 * MIB, max_cache_size: LIMIT, write_cache_percent: 50, incomplete_upload_ttl: 2_000 },
 };
