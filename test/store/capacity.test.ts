@@ -68,6 +68,7 @@ describe('max_cache_size', () => {
       Array.from({ length: 4 }, async () => {
         while (next < 32) {
           if (await keep(store, `key-${next++}`, content)) kept++;
+          expect(store.takesFills).toBe(true);
           most = Math.max(most, diskUsage(folder));
         }
       }),
@@ -123,8 +124,9 @@ describe('max_cache_size', () => {
   it('is kept within one large object, too, whose folders are looked into piece by piece', async () => {
     const folder = tempFolder();
     const limit = 20 * MIB;
+    const content = noise(80 * MIB);
     const { store } = await openStore(folder, { maxDiskBytes: limit, algorithm: 'lru' });
-    expect(await keep(store, 'large', noise(80 * MIB))).toBe(true);
+    expect(await keep(store, 'large', content)).toBe(true);
     await store.capacity.settled();
     expect(diskUsage(join(folder, 'buckets'))).toBeLessThanOrEqual(limit);
   });

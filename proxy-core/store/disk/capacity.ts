@@ -12,6 +12,7 @@ import { Eviction } from './eviction.ts';
 import { NotAdmitted, type Room } from './extent-output.ts';
 import { FreeSpace, type FreeSpaceFloor } from './free-space.ts';
 import type { Sum } from './ledger.ts';
+import { Pressure } from './pressure.ts';
 import { SpaceProblems } from './space-problems.ts';
 import { Stocktaking } from './stocktaking.ts';
 import type { Uses } from './uses.ts';
@@ -60,9 +61,6 @@ export interface CapacityOptions extends Limits {
   readonly uses?: Uses | undefined;
 }
 
-/** Eviction begins above the one share of the limit, a little before fills have to wait, and goes on down to the other. */
-const HIGH_WATER = 0.98;
-const LOW_WATER = 0.95;
 const LOOK_EVERY = 2000;
 /** A count may be off by this share of the limit before another one is due soon. */
 const TOLERANCE = 0.01;
@@ -87,6 +85,7 @@ export class Capacity implements Room {
   readonly #room: WaitingRoom;
   readonly #eviction: Eviction;
   readonly #evicting: Evicting;
+  readonly #pressure: Pressure;
   readonly #problems: SpaceProblems;
   readonly #stage: string;
   #asking: Promise<void> | undefined;
@@ -114,12 +113,12 @@ export class Capacity implements Room {
       id: () => instance.id,
       current: () => instance.current,
       own: () => this.#limits.maxBytes,
-      limit: () => this.#limit,
+      limit: () => this.#pressure.limit,
       reserved: () => this.#room.reserved,
       copying: () => this.uploads.reserved,
       wanted: () => this.#room.wanted,
       unread: () => unread.bytes,
-      evicting: () => this.#evicting.running !== undefined && this.#isOver(LOW_WATER),
+      evicting: () => this.#evicting.running !== undefined && this.#pressure.isAboveRest,
       counting: () => this.#stocktaking.running !== undefined,
       now,
       // What can't be removed now is found again by the next look at the others.
@@ -134,10 +133,11 @@ export class Capacity implements Room {
       tolerance: () => this.most * TOLERANCE,
       onCounted: ({ counted }, asked) => this.#counted(counted, asked),
     });
+    this.#pressure = new Pressure({ accounts, room: this.#room, space: this.#space, stocktaking: this.#stocktaking });
     this.#evicting = new Evicting({
       step: enough => this.#eviction.step(enough),
-      tooMuch: () => this.#tooMuch,
-      enough: () => this.#enough,
+      tooMuch: () => this.#pressure.isTooMuch,
+      enough: () => this.#pressure.isEnough,
       onBarren: () => this.#stocktaking.ask(),
       onDone: () => this.#problems.room(undefined),
       onFailed: error => this.#failed(error),
@@ -146,6 +146,7 @@ export class Capacity implements Room {
       room: this,
       unread,
       limit: () => (this.most * this.#limits.uploadPercent) / 100,
+      isClosed: () => this.#pressure.isClosedToUploads,
       accounts,
       removeOne: () => this.#eviction.removeUnread(),
       onFailed: error => this.#failed(error),
@@ -159,7 +160,7 @@ export class Capacity implements Room {
 
   /** What it may grow to: where the free space bounds the cache, what that lets it. */
   get most(): number {
-    return Math.max(0, this.#limit);
+    return Math.max(0, this.#pressure.limit);
   }
 
   get limits(): Limits {
@@ -173,7 +174,7 @@ export class Capacity implements Room {
 
   /** Nothing new is stored at the moment. */
   get full(): boolean {
-    return this.bytes >= this.accounts.limit || this.bytes + this.#room.reserved > this.#space.limit;
+    return this.#pressure.isClosed || (this.#evicting.isInVain && this.#pressure.isOver);
   }
 
   start(): void {
@@ -250,7 +251,7 @@ export class Capacity implements Room {
 
   /** Whether something new is worth its room: as long as there is some, and then if it is better known than what would go for it. */
   admits(bytes: number, use: number): boolean {
-    return !this.#isOver(LOW_WATER, bytes) || this.#eviction.admits(use, bytes);
+    return !this.#pressure.wouldNeedRoom(bytes) || this.#eviction.admits(use, bytes);
   }
 
   /** Room for a file that will be added; resolves with false when none can be made in time. To be released in the end. */
@@ -275,13 +276,9 @@ export class Capacity implements Room {
     await this.uploads.trim();
   }
 
-  get #limit(): number {
-    return Math.min(this.accounts.limit, this.#space.limit);
-  }
-
   /** Somebody waits for room: from what is left, or what others have in hand and can spare, or else from what is made. */
   #ask(): void {
-    if (this.accounts.left >= this.#room.wanted.first || !this.#isOver(1)) this.#askOthers();
+    if (this.accounts.left >= this.#room.wanted.first || !this.#pressure.isOver) this.#askOthers();
     this.#makeRoom();
   }
 
@@ -292,35 +289,8 @@ export class Capacity implements Room {
     });
   }
 
-  /** Somebody waits for room that nobody has; or nobody knows, and won't for a while. */
-  get #isShort(): boolean {
-    if (this.#room.wanted.all === 0) return false;
-    return this.accounts.known ? this.#isOver(1) : this.#stocktaking.takesLong;
-  }
-
   #makeRoom(): void {
-    if (this.#tooMuch) this.#evicting.start();
-  }
-
-  /** Whether eviction has to begin: for what this process wants, or for all, which one of them does. */
-  get #tooMuch(): boolean {
-    const { accounts } = this;
-    if (accounts.bytes === 0) return false;
-    return this.#isShort || (this.#isOver(HIGH_WATER) && !accounts.othersEvict);
-  }
-
-  /** Whether it may rest again. */
-  get #enough(): boolean {
-    const { accounts } = this;
-    return accounts.bytes === 0 || (!this.#isShort && (!this.#isOver(LOW_WATER) || accounts.yields));
-  }
-
-  /** @param more bytes that are about to be wanted, too */
-  #isOver(share: number, more = 0): boolean {
-    const { accounts } = this;
-    const elsewhere = accounts.reservedElsewhere + accounts.outOfReach;
-    const taken = accounts.bytes + this.#room.reserved + elsewhere + this.#room.wanted.all + more;
-    return taken > Math.min(accounts.limit * share, this.#space.limit);
+    if (this.#pressure.isTooMuch) this.#evicting.start();
   }
 
   /** @param asked to find out why nothing to remove was found */
@@ -331,8 +301,8 @@ export class Capacity implements Room {
     void this.uploads.trim();
     void this.#lookAtVolume();
     // Where it is for the volume's sake, that is shown already.
-    if (isEmpty && this.bytes > this.accounts.limit * LOW_WATER) this.#problems.full(counted);
-    else if (this.#tooMuch) this.#evicting.start();
+    if (isEmpty && this.#pressure.isNearMaximum) this.#problems.full(counted);
+    else if (this.#pressure.isTooMuch) this.#evicting.start();
     else this.#problems.room(undefined);
   }
 

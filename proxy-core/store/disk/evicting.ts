@@ -33,6 +33,11 @@ export class Evicting {
     return this.#running;
   }
 
+  /** A while ago nothing to remove was found. */
+  get isInVain(): boolean {
+    return performance.now() < this.#restUntil;
+  }
+
   stop(): void {
     this.#stopped = true;
   }
@@ -43,7 +48,7 @@ export class Evicting {
   }
 
   start(): void {
-    if (this.#stopped || performance.now() < this.#restUntil) return;
+    if (this.#stopped || this.isInVain) return;
     this.#running ??= this.#run()
       .then(made => {
         if (made) this.#options.onDone();

@@ -13,6 +13,8 @@ export interface StocktakingOptions {
 }
 
 const COUNT_EVERY = 3_600_000;
+/** A count that takes this long is not waited for; and after so long others would go without being counted, ms. */
+const SLOW = 250;
 const LONG = 5000;
 /** Where so much came and went during a count that it is off by more than is tolerable, ms. */
 const COUNT_AGAIN = 60_000;
@@ -39,9 +41,14 @@ export class Stocktaking {
     return this.#running;
   }
 
+  /** It is not worth anybody's while to wait for the count. */
+  get isSlow(): boolean {
+    return this.#runsFor(SLOW);
+  }
+
   /** There is much to count. */
   get takesLong(): boolean {
-    return this.#running !== undefined && performance.now() - this.#begunAt > LONG;
+    return this.#runsFor(LONG);
   }
 
   /** What is there has been counted, by this process or another one that is there. */
@@ -79,6 +86,10 @@ export class Stocktaking {
     if (accounts.dead.length > 0) return true;
     if (accounts.sharers > 1 && accounts.known) return now() - accounts.countedAt > COUNT_EVERY;
     return performance.now() > this.#nextAt;
+  }
+
+  #runsFor(ms: number): boolean {
+    return this.#running !== undefined && performance.now() - this.#begunAt > ms;
   }
 
   #take(): Promise<number | undefined> {

@@ -13,6 +13,8 @@ export interface UploadRoomOptions {
    * that nobody has read, and of the others' copies under way.
    */
   readonly accounts: Pick<Accounts, 'staged' | 'unread' | 'copyingElsewhere' | 'sharers'>;
+  /** There is no room, and won't be soon. */
+  readonly isClosed: () => boolean;
   /** Removes an upload that nobody has read: one that has waited for too long, else the oldest. */
   readonly removeOne: () => Promise<void>;
   readonly onFailed: (error: unknown) => void;
@@ -56,7 +58,8 @@ export class UploadRoom implements Room {
 
   /** Whether a copy is worth beginning: what can't go leaves room for it. `length` is its content's, if known. */
   takes(length: number | undefined): boolean {
-    return !this.#stopped && this.#running + (length ?? 0) + HEAD <= this.#options.limit();
+    const { isClosed, limit } = this.#options;
+    return !this.#stopped && !isClosed() && this.#running + (length ?? 0) + HEAD <= limit();
   }
 
   /** Room for a file of an upload's copy; false when there is none. To be released when it has its place, or is gone. */
