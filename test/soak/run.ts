@@ -34,7 +34,6 @@ async function main(): Promise<number> {
   }
   const volumes = values.volume ? [values.volume] : canMount() ? ['local', 'failing'] : ['local'];
   console.log(`seed ${seed}, ${minutes} minutes, ${parties} parties, volumes: ${volumes.join(', ')}`);
-  const tables: string[] = [];
   let failed = false;
   for (const volume of volumes) {
     const share = volumes.length === 1 ? 1 : volume === 'local' ? 2 / 3 : 1 / 3;
@@ -50,8 +49,7 @@ async function main(): Promise<number> {
       show: text => line.show(`${at()} ${text}`),
     });
     failed ||= soaked.problems.length > 0;
-    tables.push(...tableOf(volume === 'local' ? 'on a local disk' : 'on a volume that fails', soaked));
+    console.log(tableOf(volume === 'local' ? 'on a local disk' : 'on a volume that fails', soaked).join('\n'));
   }
-  console.log(tables.join('\n'));
   return failed ? 1 : 0;
 }
