@@ -4,6 +4,7 @@ import { type Core, startCore } from '../../proxy-core/core.ts';
 import { problemLine, type Settings } from '../../proxy-core/settings/index.ts';
 import { guessShell } from '../environment/index.ts';
 import { SettingsWatch } from '../settings-watch.ts';
+import { compileAtFirstCall } from './early-compilation.ts';
 import { pasteLines } from './env.ts';
 import { FAILED, type Io, OK } from './io.ts';
 import { readSettings, SETTINGS_WRONG, type SettingsOptions, settingsFile, settingsFrom } from './settings-options.ts';
@@ -38,6 +39,7 @@ export async function serve(options: SettingsOptions, io: Io): Promise<number> {
     io.err(`cistern: ${whyNotStarted(error as NodeJS.ErrnoException, settings)}`);
     return FAILED;
   }
+  if (settings.server.workers === 1) compileAtFirstCall();
   for (const line of await greeting(core, settings, io)) io.out(line);
   const file = settingsFile(options, io);
   const watch =

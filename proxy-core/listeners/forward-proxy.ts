@@ -9,6 +9,7 @@ import { intake } from './intake.ts';
 import { Lane } from './lane.ts';
 import type { PlainHead } from './plain-head.ts';
 import { asCisternError, respondError, respondErrorRaw } from './respond-error.ts';
+import { Turns } from './turns.ts';
 import type { AnswerAtOnce, Handle } from './types.ts';
 
 export interface ForwardProxyOptions extends ClientLimits {
@@ -74,6 +75,7 @@ class HttpForwardProxy implements ForwardProxy {
   readonly server: Server;
   readonly #options: ForwardProxyOptions;
   readonly #connections = new Set<Connection>();
+  readonly #turns = new Turns();
   readonly #activity: ForwardProxyOptions['activity'];
   /** Node's own listener for connections, which it adds to each server. */
   readonly #toHttp: (socket: Socket) => void;
@@ -206,6 +208,7 @@ class HttpForwardProxy implements ForwardProxy {
       socket,
       {
         answerAtOnce: (head, wire) => this.#answerAtOnce(connection, head, wire, answerAtOnce),
+        inTurn: act => this.#turns.take(act),
         take: (req, res) => this.#take(req, res, false),
         takeOver: () => {
           connection.lane = undefined;

@@ -11,6 +11,8 @@ export interface LaneHost {
   answerAtOnce(head: PlainHead, wire: Wire): boolean;
   /** Takes a request the way of those that `node:http` has parsed. */
   take(req: IncomingMessage, res: ServerResponse): void;
+  /** Now, or in one of the next turns of the loop where there is a burst of them. */
+  inTurn(act: () => void): void;
   /** `node:http` takes the connection, which the lane has left. */
   takeOver(): void;
   /** What came makes no request. */
@@ -244,11 +246,15 @@ export class Lane implements Wire {
   #leave(rest: Buffer): void {
     const socket = this.#socket;
     this.stop();
-    socket.off('drain', this.#onDrain).off('end', this.#onEnd).off('close', this.#onClose).off('error', noop);
-    this.#host.takeOver();
-    socket.emit('data', rest);
-    if (this.#ended) socket.emit('end');
-    else if (socket.isPaused()) socket.resume();
+    socket.pause();
+    this.#host.inTurn(() => {
+      socket.off('drain', this.#onDrain).off('end', this.#onEnd).off('close', this.#onClose).off('error', noop);
+      if (socket.destroyed) return;
+      this.#host.takeOver();
+      socket.emit('data', rest);
+      if (this.#ended) socket.emit('end');
+      else socket.resume();
+    });
   }
 }
 

@@ -13,7 +13,7 @@ const BATCH = 1 << 20;
 /** Others' flights that may fail this answer without a byte in between before it is given up. */
 const TRIES = 3;
 /** Most bytes that go out with the head: where many wait for the same flight, the first bytes of all come before the bulk of any. */
-const FIRST = 64 << 10;
+const FIRST = 16 << 10;
 /** How long a reader waits for a flight to come to where it reads before it looks again whether that is worth it, ms. */
 const SECOND_LOOK = 2000;
 

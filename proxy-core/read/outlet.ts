@@ -79,10 +79,11 @@ export class Outlet {
       release?.();
       return;
     }
+    // What goes out with the head is a turn: of many who wait for the same bytes all have their first ones before any has more.
+    this.#turn = this.begun ? this.#turn + length : TURN;
     this.#head?.();
     this.#note.bytesSent += length;
     this.#waiting += length;
-    this.#turn += length;
     const sending = { length, release };
     this.#sending.push(sending);
     const last = pieces.length - 1;

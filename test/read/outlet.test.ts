@@ -167,6 +167,22 @@ describe('what is written to a client', () => {
     expect([line.note.bytesSent, line.note.status, line.note.error]).toEqual([length, 200, undefined]);
   });
 
+  it('goes to others before the bulk of it follows its first bytes', async () => {
+    const line = await Line.open();
+    line.begin(300_000);
+    line.write(1000);
+    let turns = 0;
+    void new Promise(setImmediate).then(() => turns++);
+    await line.out.room();
+    expect(turns).toBe(1);
+    line.write(199_000);
+    expect(line.out.room()).toBeUndefined();
+    line.write(100_000);
+    line.out.end();
+    await line.reader.until(300_000);
+    await line.expectReleased();
+  });
+
   it('is held, and no more is asked for, while the client does not read', async () => {
     const line = await Line.open();
     const length = 64 * MIB;

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { type Core, startCore } from '../../../proxy-core/core.ts';
+import { compileAtFirstCall } from '../early-compilation.ts';
 import { HandedConnections } from './handed.ts';
 import { type FromWorker, plainError, type ToWorker, type WorkerOptions } from './messages.ts';
 
@@ -19,7 +20,10 @@ process.on('message', (message: ToWorker, socket?: Socket) => {
   switch (message.type) {
     case 'start':
       core = start(message.options);
-      core.then(() => tell({ type: 'serving' }), fail);
+      core.then(() => {
+        compileAtFirstCall();
+        tell({ type: 'serving' });
+      }, fail);
       break;
     case 'connection':
       connections?.hand(socket);
