@@ -82,7 +82,7 @@ export async function send(
   counted(`write ${answer.status}`);
   const broken = seat.wasDown(startedAt, endedAt) || world.trouble(subject, startedAt, endedAt) !== 'none';
   const wrong = broken || BREAKING.has(trouble) ? undefined : unlike(answer, world.recordOf(step));
-  if (wrong !== undefined) problem(wrong);
+  if (wrong !== undefined) problem(`${wrong}; S3 was asked: ${world.asked(subject, startedAt, endedAt)}`);
   return { answer, outcome: outcomeOf(answer, { byBody, left: leaves !== undefined }), startedAt };
 }
 

@@ -195,6 +195,19 @@ export class World {
     return felt.length < TOO_OFTEN && felt.every(({ kind }) => BREAKS_OFF.has(kind)) ? 'cut short' : 'failed';
   }
 
+  /** What the origin was asked for about the object meanwhile, in words, with ms since `from`. */
+  asked({ bucket, key }: Subject, from: number, until: number): string {
+    const since = (at: number | undefined) => (at === undefined ? '…' : Math.round(at - from));
+    return this.origin.requests
+      .filter(record => record.bucket === bucket && record.key === key)
+      .filter(record => (this.#begins.get(record) ?? 0) <= until && (this.#ends.get(record) ?? until) >= from)
+      .map(record => {
+        const times = `${since(this.#begins.get(record))} to ${since(this.#ends.get(record))} ms`;
+        return `${record.method} ${record.status} ${record.bytesSent} bytes, ${times}`;
+      })
+      .join('; ');
+  }
+
   /** Ends all faults; stalled answers go on. */
   calm(): void {
     this.#faults.clear();

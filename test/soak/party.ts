@@ -140,7 +140,8 @@ export class Party {
       .map(({ what, from }) => `${what?.id ?? 'none'} from ${Math.round(from - startedAt)} ms`);
     return `${describeStep(step)} of ${subject.key} [${ask.headers?.join(' ')}]: ${wrong}
     answer: ${seen.status}, ${seen.length} bytes, ${seen.complete ? 'complete' : 'cut'}, ${seen.header('x-cache')} ${seen.header('cache-status')}, version ${seen.header('x-amz-meta-version')}, took ${Math.round(seen.endedAt - startedAt)} ms
-    true since ${Math.round(notBefore - startedAt)} ms: ${was.join(', ')}`;
+    true since ${Math.round(notBefore - startedAt)} ms: ${was.join(', ')}
+    S3 was asked: ${place.world.asked(subject, startedAt, seen.endedAt)}`;
   }
 
   async #write(step: Write): Promise<void> {
