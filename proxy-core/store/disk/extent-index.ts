@@ -8,8 +8,8 @@ export interface Extent extends Span {
 /** The extents known of one version in one GiB of it, sorted by start; they may overlap. Pure in-memory bookkeeping. */
 export class ExtentIndex {
   #extents: Extent[] = [];
-  /** None is longer: a look backwards can stop there. Small where a reader takes small pieces, of which there may be thousands. */
-  #longest = 0;
+  /** How far the first, the first two, and so on, reach: a look backwards can stop where none of those before it comes to its place. */
+  #reach: number[] = [];
   /** Added since the last look, and when: a look that began earlier has not seen them. */
   #added: { extent: Extent; at: number }[] = [];
   /** Monotonic time of the last look at the directory, ms. */
@@ -24,7 +24,8 @@ export class ExtentIndex {
     this.#extents = extents
       .map(extent => known.get(extent.path) ?? extent)
       .sort((a, b) => a.start - b.start || b.end - a.end);
-    this.#longest = this.#extents.reduce((longest, extent) => Math.max(longest, lengthOf(extent)), 0);
+    this.#reach.length = 0;
+    this.#measure(0);
     this.#added = [];
     this.listedAt = listedAt;
     for (const { extent } of since) this.add(extent);
@@ -33,8 +34,10 @@ export class ExtentIndex {
   add(extent: Extent): void {
     if (this.known(extent)) return;
     this.#added.push({ extent, at: performance.now() });
-    this.#longest = Math.max(this.#longest, lengthOf(extent));
-    this.#extents.splice(this.#firstAfter(extent.start), 0, extent);
+    const at = this.#firstAfter(extent.start);
+    this.#extents.splice(at, 0, extent);
+    this.#reach.splice(at, 0, Number.NEGATIVE_INFINITY);
+    this.#measure(at);
   }
 
   /** The one at its path. */
@@ -47,6 +50,8 @@ export class ExtentIndex {
     const at = this.#extents.indexOf(extent);
     if (at < 0) return false;
     this.#extents.splice(at, 1);
+    this.#reach.splice(at, 1);
+    this.#measure(at);
     this.#added = this.#added.filter(added => added.extent !== extent);
     return true;
   }
@@ -54,9 +59,8 @@ export class ExtentIndex {
   /** The extent that holds `offset` and reaches furthest, if any; not the one at the path `but`. */
   at(offset: number, but?: string): Extent | undefined {
     let best: Extent | undefined;
-    for (let i = this.#firstAfter(offset) - 1; i >= 0; i--) {
-      const extent = this.#extents[i];
-      if (!extent || offset - extent.start >= this.#longest) break;
+    for (let i = this.#firstAfter(offset) - 1; i >= 0 && this.#reach[i]! >= offset; i--) {
+      const extent = this.#extents[i]!;
       if (extent.end >= offset && extent.path !== but && (!best || extent.end > best.end)) best = extent;
     }
     return best;
@@ -84,6 +88,16 @@ export class ExtentIndex {
     return this.#extents.slice(this.#firstAfter(start - MAX_EXTENT), this.#firstAfter(end));
   }
 
+  /** Puts right how far they reach, from one on up to where it is right already. */
+  #measure(from: number): void {
+    let reach = this.#reach[from - 1] ?? Number.NEGATIVE_INFINITY;
+    for (let i = from; i < this.#extents.length; i++) {
+      reach = Math.max(reach, this.#extents[i]!.end);
+      if (this.#reach[i] === reach) return;
+      this.#reach[i] = reach;
+    }
+  }
+
   /** Index of the first extent that starts after `offset`. */
   #firstAfter(offset: number): number {
     let low = 0;
@@ -99,7 +113,3 @@ export class ExtentIndex {
 
 /** No extent is longer (design section 2). */
 const MAX_EXTENT = 8 << 20;
-
-function lengthOf({ start, end }: Span): number {
-  return end - start + 1;
-}

@@ -64,6 +64,25 @@ describe('the index of extents', () => {
     ]);
   });
 
+  it('looks at few of thousands of small ones behind a large one', () => {
+    const index = new ExtentIndex();
+    let looks = 0;
+    const counted = (start: number, end: number): Extent => ({
+      start,
+      get end() {
+        looks++;
+        return end;
+      },
+      path: `${start}-${end}`,
+    });
+    index.add(counted(0, EXTENT - 1));
+    const small = 3000;
+    for (let i = 0; i < small; i++) index.add(counted(EXTENT + i * 1024, EXTENT + i * 1024 + 1023));
+    looks = 0;
+    for (let i = 0; i < small; i++) expect(index.at(EXTENT + i * 1024)?.start).toBe(EXTENT + i * 1024);
+    expect(looks).toBeLessThan(10 * small);
+  });
+
   it('keeps what was added after a look at the directory began, when the look ends', () => {
     const index = new ExtentIndex();
     const before = { start: 0, end: 9, path: 'before' };
