@@ -29,6 +29,8 @@ export class StreamedRequest implements Outgoing, Watched {
   #request: ClientRequest | undefined;
   #response: IncomingMessage | undefined;
   #attempts = 0;
+  /** Something has been sent. */
+  #begun = false;
   /** The client's body flows. */
   #reading = false;
   /** For `100 Continue`, which the client did not wait for. */
@@ -98,12 +100,15 @@ export class StreamedRequest implements Outgoing, Watched {
     });
     if (plain) sendNoBody(request, all);
     this.#request = request;
+    this.#begun = false;
     request.maxHeadersCount = 0;
     let connected = false;
     request
       .on('socket', () => {
         connected = true;
-        if (!this.#done) this.#sendBody(request);
+        // Whether S3 has closed a kept connection shows in the turn of the loop in which this one came: while nothing is sent yet.
+        if (request.reusedSocket) setImmediate(() => this.#begin(request));
+        else this.#begin(request);
       })
       .on('information', info => {
         this.since = this.#upstream.watchdog.now;
@@ -127,13 +132,15 @@ export class StreamedRequest implements Outgoing, Watched {
   #mayRetry(error: Error, connected: boolean, request: ClientRequest): boolean {
     if (this.#attempts >= MAX_ATTEMPTS) return false;
     if (!connected) return error instanceof DialError;
-    // A kept connection that S3 had closed: nothing of the body is gone yet, and the method may be repeated.
-    return (
-      request.reusedSocket &&
-      this.bytesReceived === 0 &&
-      REPEATABLE.has(this.#exchange.method) &&
-      isConnectionLost(error)
-    );
+    // A kept connection that S3 had closed: nothing is gone yet, or nothing of the body and the method may be repeated.
+    if (!request.reusedSocket || !isConnectionLost(error)) return false;
+    return !this.#begun || (this.bytesReceived === 0 && REPEATABLE.has(this.#exchange.method));
+  }
+
+  #begin(request: ClientRequest): void {
+    if (this.#done || this.#request !== request || request.destroyed) return;
+    this.#begun = true;
+    this.#sendBody(request);
   }
 
   #sendBody(request: ClientRequest): void {

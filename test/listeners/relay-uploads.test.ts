@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { expect, test } from 'vitest';
 import { OK, own, start } from './relaying.ts';
 
@@ -125,4 +126,34 @@ test('an answer that comes before the whole body ends the upload', async () => {
   client.send(`PUT /k HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 1000\r\n\r\nabc`);
   expect(await client.untilEnd()).toMatch(/^HTTP\/1.1 403 Forbidden\r\n.*connection: close.*no$/is);
   await closed;
+});
+
+test('an upload that comes as S3 closes the kept connection goes out on another one', async () => {
+  const bodies: string[] = [];
+  const kept: Socket[] = [];
+  const { client, host } = await start((socket, _head, rest) => {
+    kept.push(socket);
+    let body = rest.toString();
+    const look = (chunk?: Buffer) => {
+      body += chunk?.toString() ?? '';
+      if (body.length < 5) return;
+      bodies.push(body);
+      socket.off('data', look).write(OK);
+    };
+    socket.on('data', look);
+    look();
+  });
+  const put = (body: string) =>
+    client.send(`PUT /k HTTP/1.1\r\nHost: ${host}\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+  const answers = (count: number) => client.until(({ text }) => text.split('HTTP/1.1 ').length > count);
+  for (let i = 0; i < 10; i++) {
+    put(`one-${i}`);
+    await answers(2 * i + 1);
+    // Both are there when the loop looks next, and this is the first that it comes to.
+    put(`two-${i}`);
+    kept.at(-1)!.destroy();
+    await answers(2 * i + 2);
+  }
+  expect(client.text).not.toContain(' 502 ');
+  expect(bodies).toEqual(Array.from({ length: 10 }, (_, i) => [`one-${i}`, `two-${i}`]).flat());
 });
