@@ -8,7 +8,8 @@ import type { InnerResponse } from './inner-response.ts';
 import { intake } from './intake.ts';
 import { Lane } from './lane.ts';
 import type { PlainHead } from './plain-head.ts';
-import { asCisternError, respondError, respondErrorRaw } from './respond-error.ts';
+import { Refusals } from './refusals.ts';
+import { asCisternError, respondError } from './respond-error.ts';
 import { Turns } from './turns.ts';
 import type { AnswerAtOnce, Handle } from './types.ts';
 
@@ -76,6 +77,7 @@ class HttpForwardProxy implements ForwardProxy {
   readonly #options: ForwardProxyOptions;
   readonly #connections = new Set<Connection>();
   readonly #turns = new Turns();
+  readonly #refusals: Refusals;
   readonly #activity: ForwardProxyOptions['activity'];
   /** Node's own listener for connections, which it adds to each server. */
   readonly #toHttp: (socket: Socket) => void;
@@ -87,6 +89,7 @@ class HttpForwardProxy implements ForwardProxy {
   constructor(options: ForwardProxyOptions) {
     this.#options = options;
     this.#activity = options.activity;
+    this.#refusals = new Refusals(options.onRefused);
     this.server = createServer({
       maxHeaderSize: MAX_HEADER_SIZE,
       // Checked in `intake`, with a body that says what is wrong.
@@ -115,9 +118,12 @@ class HttpForwardProxy implements ForwardProxy {
       .on('connection', socket => this.#accept(socket))
       .on('request', (req, res) => this.#take(req, res, false))
       .on('checkContinue', (req, res) => this.#take(req, res, true))
-      .on('checkExpectation', (_req, res) => this.#refuse(res, new CisternError('ExpectationFailed')))
+      .on('checkExpectation', (_req, res) => this.#refusals.request(res, new CisternError('ExpectationFailed')))
       .on('connect', (req, socket: Socket, head) => this.#connect(req, socket, head))
-      .on('clientError', (error, socket: Socket) => this.#clientError(error, socket));
+      .on('clientError', (error, socket: Tracked) => {
+        const connection = socket[STATE];
+        if (connection) this.#refusals.unparsed(connection, error);
+      });
   }
 
   listen(): Promise<void> {
@@ -214,7 +220,7 @@ class HttpForwardProxy implements ForwardProxy {
           connection.lane = undefined;
           this.#toHttp(socket);
         },
-        refuse: error => this.#refuseRaw(connection, error),
+        refuse: error => this.#refusals.connection(connection, error),
         onUnsent: change => {
           this.#activity.active_requests += change;
         },
@@ -240,7 +246,7 @@ class HttpForwardProxy implements ForwardProxy {
       // Pipelined: one after the other, so that a read behind a write sees what was written (RFC 9112 section 9.3.2).
       connection.waitInLine(
         () => this.#take(req, res, expectsContinue),
-        () => this.#refuseRaw(connection, new CisternError('SlowDown')),
+        () => this.#refusals.connection(connection, new CisternError('SlowDown')),
       );
       return;
     }
@@ -252,13 +258,13 @@ class HttpForwardProxy implements ForwardProxy {
       res.shouldKeepAlive = false;
       connection.broken = true;
       connection.last = true;
-      this.#refuse(res, found);
+      this.#refusals.request(res, found);
       return;
     }
     const activity = this.#activity;
     if (activity.active_requests >= this.#options.maxRequests || connection.surplus) {
       if (connection.surplus) res.shouldKeepAlive = false;
-      this.#refuse(res, new CisternError('SlowDown'));
+      this.#refusals.request(res, new CisternError('SlowDown'));
       return;
     }
     activity.active_requests++;
@@ -298,18 +304,10 @@ class HttpForwardProxy implements ForwardProxy {
     else connection.takeNext();
   }
 
-  #refuse(res: ServerResponse, error: CisternError): void {
-    this.#options.onRefused?.(error);
-    respondError(res, error);
-  }
-
   #connect(req: IncomingMessage, socket: Tracked, head: Buffer): void {
     const connection = socket[STATE]!;
     connection.tunnel = true;
-    const refuse = (error: CisternError) => {
-      this.#options.onRefused?.(error);
-      respondErrorRaw(socket, error);
-    };
+    const refuse = (error: CisternError) => this.#refusals.tunnel(connection, error);
     socket.on('error', () => socket.destroy());
     if (this.#stopping || connection.surplus) {
       refuse(new CisternError(this.#stopping ? 'ShuttingDown' : 'SlowDown'));
@@ -326,52 +324,14 @@ class HttpForwardProxy implements ForwardProxy {
     this.#options.connect(target, socket, head, { refuse, serveHttp });
   }
 
-  /** What the parser refuses, and heads that don't come in time. */
-  #clientError(error: Error & { code?: string; reason?: string }, socket: Tracked): void {
-    const connection = socket[STATE];
-    if (!connection || connection.broken) return;
-    connection.broken = true;
-    const refused = parserError(error);
-    if (refused) this.#refuseRaw(connection, refused);
-    else socket.destroy();
-  }
-
-  /** What came is no request, and there is no response object to say so. */
-  #refuseRaw(connection: Connection, refused: CisternError): void {
-    const { socket, req, res } = connection;
-    connection.broken = true;
-    connection.last = true;
-    connection.lane?.stop();
-    if (!socket.writable || socket.bytesRead === 0) {
-      socket.destroy();
-      return;
-    }
-    this.#options.onRefused?.(refused);
-    if (!res) respondErrorRaw(socket, refused);
-    else if (req?.complete) {
-      // The answers before it come first: a 400 now would pass for one of theirs.
-      if (!res.headersSent) res.shouldKeepAlive = false;
-      res.once('close', () => socket.destroySoon());
-    } else if (res.socket) respondError(res, refused);
-    else socket.destroy();
-  }
-
   #checkClients(): void {
     const now = performance.now();
     const { headerTimeout } = this.#options;
     for (const connection of this.#connections) {
       const since = connection.lane?.waitsSince;
       if (since !== undefined && now - since > headerTimeout)
-        this.#refuseRaw(connection, new CisternError('RequestTimeout'));
+        this.#refusals.connection(connection, new CisternError('RequestTimeout'));
       else if (connection.overdue(now, this.#options)) connection.socket.destroy();
     }
   }
-}
-
-function parserError(error: { code?: string; reason?: string }): CisternError | undefined {
-  if (error.code === 'HPE_HEADER_OVERFLOW') return new CisternError('RequestHeaderTooLarge');
-  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') return new CisternError('RequestTimeout');
-  return error.code?.startsWith('HPE_')
-    ? new CisternError('InvalidRequest', `(${error.reason ?? error.code})`)
-    : undefined;
 }
