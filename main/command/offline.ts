@@ -56,6 +56,7 @@ function openStore(cacheDir: string, { cache }: Settings, io: Io): Store {
     putTtl: () => Number.MAX_SAFE_INTEGER,
     ramEnabled: false,
     maxRamBytes: 0,
+    stores: [],
     maxHeads: 1000,
     algorithm: 'lru',
     memoryBudget: 32 << 20,

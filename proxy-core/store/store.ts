@@ -102,6 +102,7 @@ export class Store implements UploadStore {
       pool: this.pool,
       onCorrupt,
       pinPercent: () => capacity.limits.pinPercent,
+      stores: options.stores,
     });
   }
 
