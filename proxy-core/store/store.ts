@@ -228,7 +228,7 @@ export class Store implements UploadStore {
         onExtent: extent => {
           this.#extents.add(entry, head, extent);
           this.#merging.added(entry, head, extent);
-          this.#filing.contentCame(entry, head);
+          void this.#filing.contentCame(entry, head);
         },
         onContent: options.ram
           ? (start, content) => {
