@@ -89,6 +89,11 @@ export const ERRORS = {
     message: 'This is not pinned: it would be more than the share of the cache for pins.',
     action: 'Pin less, unpin something, or raise cache.pin_percent or cache.max_cache_size.',
   },
+  UnknownOrigin: {
+    status: 409,
+    message: 'It is not known where this bucket lives.',
+    action: 'Say it by --origin: aws, or host:port as in connection_pool.upstream_overrides.',
+  },
   NotPinned: {
     status: 404,
     message: 'There is no such pin.',

@@ -1,4 +1,5 @@
 import { Argument, type Command } from 'commander';
+import { canonicalAuthority } from '../../proxy-core/request/index.ts';
 import type { CareCommandOptions } from './care-source.ts';
 import type { Io } from './io.ts';
 import { ls } from './ls.ts';
@@ -21,6 +22,7 @@ export function addCareCommands(program: Command, io: Io, onCode: (code: number)
       .option(
         '--origin <name>',
         'where the bucket lives: aws, or host:port of an S3-compatible store (default: anywhere)',
+        canonicalAuthority,
       )
       .option('--json', 'one JSON object a line, for programs');
   const needed = () => new Argument('<target>', 's3://bucket/prefix').argParser(s3Uri);

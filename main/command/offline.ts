@@ -23,13 +23,15 @@ export async function withFolder(
     return FAILED;
   }
   const store = openStore(cacheDir, settings, io);
-  await store.open();
+  // None of the store's own timers keeps a process: in one of its rests this one would end.
+  const awake = setInterval(() => {}, 60_000);
   try {
+    await store.open();
     return await act(sourceOf(store));
   } finally {
     io.show();
     // A thread that hangs on the volume would keep this process for ever.
-    if (!(await store.close())) process.kill(process.pid, 'SIGKILL');
+    if (!(await store.close().finally(() => clearInterval(awake)))) process.kill(process.pid, 'SIGKILL');
   }
 }
 
@@ -56,6 +58,7 @@ function openStore(cacheDir: string, { cache }: Settings, io: Io): Store {
     putTtl: () => Number.MAX_SAFE_INTEGER,
     ramEnabled: false,
     maxRamBytes: 0,
+    stores: [],
     maxHeads: 1000,
     algorithm: 'lru',
     memoryBudget: 32 << 20,

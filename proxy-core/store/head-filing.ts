@@ -1,5 +1,6 @@
 import type { Catalog } from './catalog.ts';
 import type { Disk } from './disk/disk.ts';
+import { isMissing } from './disk/disk-error.ts';
 import { encodeExtent, shrinks } from './disk/extent-writer.ts';
 import { allocated } from './disk/scratch.ts';
 import type { ObjectEntry } from './entry.ts';
@@ -49,11 +50,23 @@ export class HeadFiling {
     }
   }
 
-  /** An extent has its place. If the head was not worth its room, there is content now that nobody would find without it. */
-  contentCame(entry: ObjectEntry, { version }: Head): void {
-    if (!this.#unworthy.delete(entry) || entry.filed) return;
+  /**
+   * An extent has its place. If the head was not worth its room, or has been evicted since, there is content now that nobody
+   * would find without it.
+   */
+  async contentCame(entry: ObjectEntry, { version }: Head): Promise<void> {
+    const wasUnworthy = this.#unworthy.delete(entry);
+    if (entry.filed ? await this.#isThere(entry) : !wasUnworthy) return;
     const { head, validatedAt, headEpoch } = entry;
-    if (head?.version === version) void this.#publish(entry, head, { validatedAt, epoch: headEpoch });
+    if (head?.version === version) await this.#publish(entry, head, { validatedAt, epoch: headEpoch });
+  }
+
+  /** True also where it can't be told. */
+  #isThere({ paths }: ObjectEntry): Promise<boolean> {
+    return this.#options.disk.volume.stat(paths.head).then(
+      () => true,
+      error => !isMissing(error),
+    );
   }
 
   /** Whether it is worth writing, with what is behind it. One that takes the place of another has to: that one is of the past. */

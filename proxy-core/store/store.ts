@@ -102,6 +102,7 @@ export class Store implements UploadStore {
       pool: this.pool,
       onCorrupt,
       pinPercent: () => capacity.limits.pinPercent,
+      stores: options.stores,
     });
   }
 
@@ -227,7 +228,7 @@ export class Store implements UploadStore {
         onExtent: extent => {
           this.#extents.add(entry, head, extent);
           this.#merging.added(entry, head, extent);
-          this.#filing.contentCame(entry, head);
+          void this.#filing.contentCame(entry, head);
         },
         onContent: options.ram
           ? (start, content) => {

@@ -40,3 +40,18 @@ test('--offline works on a folder without a proxy, or beside one, and leaves not
   });
   expect(await filesUnder(join(home, 'empty'))).toEqual([]);
 });
+
+test('--offline comes to its end also where it rests in between, as there is much to look at', async () => {
+  const { origin, serve, run, cacheDir } = await newHome();
+  const keys = Array.from({ length: 60 }, (_, i) => `k${i}`);
+  for (const key of keys) origin.put('data', key, key);
+  const { client, running } = await serve();
+  for (const key of keys) await client.send({ key });
+  await eventually(async () => (await filesUnder(join(cacheDir, 'buckets'))).length === keys.length);
+  running.process.kill('SIGKILL');
+  await running.exit;
+
+  const { code, out, err } = await run('verify', '--offline', 'cache');
+  expect({ code, err }).toEqual({ code: 0, err: '' });
+  expect(out).toMatch(/^Verified 60 objects in 60 files, .*All is well\.\n$/s);
+});

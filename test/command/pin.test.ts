@@ -34,3 +34,26 @@ test('pin keeps a prefix, says what it may take, lists what is pinned, and is ta
   );
   expect(await run('unpin', 's3://data/keep/')).toMatchObject({ code: 1, err: expect.stringContaining('no such pin') });
 });
+
+test('a bucket of which nothing is cached is pinned where it lives: that is asked for, where it is not clear', async () => {
+  const { origin, serve, run, cacheDir } = await newHome('max_cache_size: 10MiB');
+  origin.put('data', 'keep/a', generatedBody(100_000, 1));
+  const { client } = await serve();
+
+  const unclear = await run('pin', 's3://data/keep/');
+  expect(unclear).toMatchObject({ code: 1, out: '' });
+  expect(unclear.err).toContain(
+    `Nothing of data is cached yet; it may be of aws, or of ${origin.address}. Say it by --origin`,
+  );
+  const unknown = await run('pin', 's3://data/keep/', '--origin', 'minio.lab:9000');
+  expect(unknown).toMatchObject({ code: 1, out: '' });
+  expect(unknown.err).toContain(`from minio.lab:9000, which is none of aws, ${origin.address}.`);
+  expect((await run('pin')).err).toBe('Nothing is pinned.\n');
+
+  const inCapitals = origin.address.toUpperCase();
+  expect(await run('pin', 's3://data/keep/', '--origin', inCapitals)).toMatchObject({ code: 0, err: '' });
+  expect((await run('pin', '--origin', inCapitals)).out).toBe(`s3://data/keep/  (${origin.address})\n`);
+  await client.send({ key: 'keep/a' });
+  await eventually(async () => (await filesUnder(join(cacheDir, 'buckets'))).length === 3);
+  expect((await run('ls', 's3://data')).out).toMatch(/keep\/a {2}\(127.*\) {2}pinned\n$/);
+});

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, statSync, utimesSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { Disk } from '../../proxy-core/store/disk/disk.ts';
@@ -54,6 +54,53 @@ async function onDisk(store: Store, keys: readonly string[], length = MIB): Prom
 }
 
 const keys = (prefix: string, count: number) => Array.from({ length: count }, (_, i) => `${prefix}${i}`);
+
+describe('the head of a larger object', () => {
+  it.each(['tinylfu', 'lru', 's3fifo'] as const)(
+    'stays as long as anything of the object does, with %s',
+    async algorithm => {
+      const folder = tempFolder();
+      const first = await openStore(folder, { algorithm });
+      for (const key of keys('k', 12)) await get(first.store, key);
+      await first.close();
+      const files = () => filesIn(join(folder, 'buckets'));
+      const long = new Date(Date.now() - 90 * 86_400_000);
+      for (const path of files()) if (path.endsWith('.head')) utimesSync(path, long, long);
+      const { store } = await openStore(folder, { maxDiskBytes: 8 * MIB, algorithm });
+      await until(() => store.capacity.counted);
+      await store.capacity.settled();
+      const extents = files().filter(path => /\d-\d+$/.test(path));
+      expect(extents.length).toBeLessThan(9);
+      expect(extents.length).toBeGreaterThan(5);
+      const heads = new Set(files().filter(path => path.endsWith('.head')));
+      expect(extents.filter(path => !heads.has(`${path.replace(/\.[^/]*$/, '')}.head`))).toEqual([]);
+    },
+  );
+
+  it('that was evicted when there was nothing else comes back with the content, though it is in memory still', async () => {
+    const { store } = await openStore(tempFolder());
+    const { entry, head } = await look(store, 'k', MIB);
+    await store.keepHead(entry, head, { validatedAt: store.now(), epoch: entry.epoch });
+    await store.capacity.settled();
+    rmSync(entry.paths.head);
+    await fillWhole(store, entry, head, CONTENT);
+    await until(() => existsSync(entry.paths.head));
+  });
+
+  it('goes when nothing else of the object is left', async () => {
+    const folder = tempFolder();
+    const { store } = await openStore(folder, { maxDiskBytes: MIB, algorithm: 'lru' });
+    await store.capacity.settled();
+    for (const key of keys('k', 200)) {
+      const { entry, head } = await look(store, key, MIB);
+      await store.keepHead(entry, head, { validatedAt: store.now(), epoch: entry.epoch });
+      passed++;
+    }
+    await store.capacity.settled();
+    expect(store.capacity.bytes).toBeLessThanOrEqual(MIB);
+    expect(filesIn(join(folder, 'buckets')).length).toBeLessThan(200);
+  });
+});
 
 describe('a scan of ten times the cache', () => {
   it('leaves what was read some times, and is hardly written, by tinylfu', async () => {

@@ -5,7 +5,7 @@ import { BufferPool, PIECE } from '../../proxy-core/store/buffer-pool.ts';
 import { encodeExtent } from '../../proxy-core/store/disk/extent-writer.ts';
 import { OpenFiles } from '../../proxy-core/store/disk/open-files.ts';
 import { Volume } from '../../proxy-core/store/disk/volume.ts';
-import { afterTest, noise, tempFolder, until } from './helpers.ts';
+import { address, afterTest, headOf, keepLarge, noise, openStore, tempFolder, until } from './helpers.ts';
 
 const BINDING = { hash: 'ab'.repeat(32), version: 'cd'.repeat(16) };
 
@@ -61,11 +61,35 @@ describe.runIf(process.platform === 'linux')('open extents', () => {
     // lru-cache looks at the clock once a millisecond.
     await new Promise(resolve => setTimeout(resolve, 5));
     clock.mockImplementation(() => began + 16_000);
-    files.purge();
+    await files.purge();
     clock.mockRestore();
     await until(() => open() === 1);
     files.close();
     await until(() => open() === 0);
+  });
+
+  it('are closed when another process has removed them, though they are in use', async () => {
+    const { extents, files, open } = await prepare(2);
+    for (const extent of extents) await files.open(extent, BINDING);
+    rmSync(extents[0]!.path);
+    await files.purge();
+    expect(files.get(extents[0]!)).toBeUndefined();
+    expect(files.get(extents[1]!)).toBeDefined();
+    await until(() => open() === 1);
+  });
+
+  it('are closed when this process removes them, as an object has been overwritten', async () => {
+    const folder = tempFolder();
+    const { store } = await openStore(folder);
+    const size = 1 << 20;
+    const entry = await store.catalog.look(address('k'));
+    const head = headOf(size);
+    await keepLarge(store, entry, head, noise(size));
+    const read = await store.read(entry, head, { start: 0, end: size - 1 }, { ram: false });
+    read!.release();
+    expect(openIn(join(folder, 'buckets'))).toHaveLength(1);
+    store.adopt(entry, headOf(size + 1), { validatedAt: store.now(), epoch: entry.epoch });
+    await until(() => openIn(join(folder, 'buckets')).length === 0);
   });
 
   it('that fail to open are tried again by the next who asks, and leave nothing open', async () => {

@@ -21,6 +21,8 @@ export interface CareOptions {
   readonly pool: BufferPool;
   readonly onCorrupt: () => void;
   readonly pinPercent: () => number;
+  /** S3-compatible stores, in their canonical spelling. */
+  readonly stores: readonly string[];
 }
 
 /**
@@ -78,8 +80,8 @@ export class Care {
   }
 
   get #pinOptions(): PinChangeOptions {
-    const { disk, pinPercent } = this.#options;
-    return { volume: disk.volume, scratch: disk.scratch, pins: disk.pins, percent: pinPercent };
+    const { disk, pinPercent, stores } = this.#options;
+    return { volume: disk.volume, scratch: disk.scratch, pins: disk.pins, percent: pinPercent, stores };
   }
 }
 

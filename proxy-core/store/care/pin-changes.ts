@@ -16,6 +16,8 @@ export interface PinChangeOptions {
   readonly scratch: Scratch;
   readonly pins: Pins;
   readonly percent: () => number;
+  /** S3-compatible stores, in their canonical spelling. */
+  readonly stores: readonly string[];
 }
 
 const TELL_EVERY = 1000;
@@ -34,7 +36,7 @@ export async function* pin(options: PinChangeOptions, pace: Pace, target: Target
   const all = await pins.all(pace);
   const folders = await pins.walk.folders(pace, target);
   // It may be pinned before anything of it is cached.
-  if (folders.length === 0) folders.push(bucketFolder(target.origin ?? 'aws', target.bucket));
+  if (folders.length === 0) folders.push(bucketFolder(homeOf(target, options.stores), target.bucket));
   for (const folder of folders) {
     const before = all.get(folder) ?? { bucket: target.bucket, origin: originOf(folder, target), prefixes: [] };
     all.set(folder, { ...before, prefixes: [...new Set([...before.prefixes, prefixOf(target)])].sort() });
@@ -91,6 +93,22 @@ async function write({ scratch, pins }: PinChangeOptions, pace: Pace, folder: st
 async function ended(pins: Pins, pace: Pace): Promise<PinEnd> {
   await pins.all(pace);
   return { type: 'end', disk_bytes: await pins.bytes(), limit: pins.limit };
+}
+
+/** Where a bucket lives of which nothing is cached. A pin at the wrong place would never hold anything, and nobody would notice. */
+function homeOf({ bucket, origin }: Target, stores: readonly string[]): string {
+  const homes = ['aws', ...stores];
+  const home = origin ?? (homes.length === 1 ? 'aws' : undefined);
+  if (home === undefined)
+    throw new CisternError(
+      'UnknownOrigin',
+      `Nothing of ${bucket} is cached yet; it may be of ${homes.join(', or of ')}.`,
+    );
+  if (homes.includes(home)) return home;
+  throw new CisternError(
+    'UnknownOrigin',
+    `Nothing of ${bucket} is cached from ${home}, which is none of ${homes.join(', ')}.`,
+  );
 }
 
 function prefixOf({ prefix }: Target): string {

@@ -295,7 +295,7 @@ export class Capacity implements Room {
 
   /** @param asked to find out why nothing to remove was found */
   #counted(counted: Counted, asked: boolean): void {
-    const isEmpty = asked && this.#evicting.judge(counted);
+    const isEmpty = asked && this.#evicting.judge(counted, this.most);
     // So that the others know, and this process has its share of what is left.
     void this.#options.instance.beatAgain();
     void this.uploads.trim();

@@ -115,11 +115,7 @@ export class Disk {
       putTtl: options.putTtl,
       patience: options.diskTimeout,
       now: () => this.now(),
-      remove: (path: string, known?: number) => {
-        // A file that is open keeps its space.
-        this.files.forget(path);
-        return this.scratch.remove(path, known);
-      },
+      remove: (path: string, known?: number) => this.scratch.remove(path, known),
       removeFolder: path => this.scratch.removeFolder(path),
       onProblem: message => options.onProblem('capacity', message),
       pins: this.pins,
@@ -131,7 +127,11 @@ export class Disk {
       cacheDir,
       instance: () => this.#instance.id,
       modes,
-      onBytes: (bytes, path) => this.capacity.add(bytes, path),
+      onBytes: (bytes, path) => {
+        // A file that is open keeps its space when it is removed.
+        if (bytes <= 0) this.files.forget(path);
+        this.capacity.add(bytes, path);
+      },
     });
     this.#useMemory = new UseMemory({
       uses: this.uses,
@@ -167,7 +167,7 @@ export class Disk {
     this.pins.start();
     this.#useMemory.start();
     this.#clock = setInterval(() => {
-      this.files.purge();
+      void this.files.purge();
       this.scratch.purge();
     }, PURGE_EVERY).unref();
   }

@@ -60,9 +60,13 @@ export class Evicting {
       });
   }
 
-  /** After a census that was to say why a search was in vain. True where there is nothing to remove, though there is too much. */
-  judge({ removable }: Counted): boolean {
-    if (removable > 0 || !this.#options.tooMuch()) return false;
+  /**
+   * After a census that was to say why a search was in vain. True where there is too much, and nothing to remove, or too little
+   * of it among records to be found: without it there would still be more than `most`.
+   */
+  judge({ total, removable, records }: Counted, most: number): boolean {
+    const isBuried = records > 0 && total - removable > most;
+    if ((removable > 0 && !isBuried) || !this.#options.tooMuch()) return false;
     this.#restUntil = performance.now() + REST.long;
     return true;
   }

@@ -1,9 +1,9 @@
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { Pins } from '../care/pins.ts';
 import type { EvictionAlgorithm } from '../memory/index.ts';
 import type { Unread, UnreadUpload } from '../uploads/unread.ts';
 import { isMissing } from './disk-error.ts';
-import { hashIn, namesIn } from './leaves.ts';
+import { hashIn, isHeadInUse, namesIn } from './leaves.ts';
 import { Pool } from './pool.ts';
 import { type Candidate, createRanking, type Ranking } from './ranking.ts';
 import { Sampler, type Upload } from './sampler.ts';
@@ -139,6 +139,8 @@ export class Eviction {
     });
     if (!stats || Math.floor(stats.mtimeMs / 1000) > usedAt) return false;
     if (!this.#sparesNone && (await this.#isSpared(path))) return false;
+    // What belongs to it may have come since it was looked at.
+    if (path.endsWith('.head') && isHeadInUse(basename(path), await namesIn(volume, dirname(path)))) return false;
     const bytes = allocatedBytes(stats);
     await this.#remove(path, bytes);
     const hash = hashIn(path);

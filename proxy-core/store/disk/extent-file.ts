@@ -132,9 +132,17 @@ export class ExtentFile {
       if (!(error as { keepsBuffer?: boolean }).keepsBuffer) release();
       throw error;
     } finally {
-      this.#readers--;
-      if (this.#closing && this.#readers === 0) this.#closeNow();
+      this.#done();
     }
+  }
+
+  /** It has no name any more, and takes its space only as it is open. False where that can't be told. */
+  async isRemoved(): Promise<boolean> {
+    if (this.#closing) return false;
+    this.#readers++;
+    const stats = await this.#volume.attributes(this.#fd).catch(() => undefined);
+    this.#done();
+    return stats?.nlink === 0;
   }
 
   /** Closes the file when no read is under way any more. */
@@ -142,6 +150,11 @@ export class ExtentFile {
     if (this.#closing) return;
     this.#closing = true;
     if (this.#readers === 0) this.#closeNow();
+  }
+
+  #done(): void {
+    this.#readers--;
+    if (this.#closing && this.#readers === 0) this.#closeNow();
   }
 
   #closeNow(): void {

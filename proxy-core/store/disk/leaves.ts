@@ -20,6 +20,14 @@ export function isEpochInUse(name: string, names: ReadonlySet<string>): boolean 
   return name.endsWith('.epoch') && names.has(`${name.slice(0, -'.epoch'.length)}.head`);
 }
 
+/** A head without which nobody would find what is there of its object; it goes last. A small object is in its head. */
+export function isHeadInUse(name: string, names: Iterable<string>): boolean {
+  if (!name.endsWith('.head')) return false;
+  const hash = name.slice(0, -'head'.length);
+  for (const other of names) if (other.startsWith(hash) && other !== name && !other.endsWith('.epoch')) return true;
+  return false;
+}
+
 /** An epoch that reads which began before its write may still need. */
 export function isYoungEpoch(name: string, { mtimeMs }: Stats, now: number): boolean {
   return name.endsWith('.epoch') && mtimeMs > now - EPOCH_KEPT;

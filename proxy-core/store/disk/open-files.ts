@@ -13,6 +13,7 @@ const IDLE = 15_000;
 export class OpenFiles {
   readonly #volume: Volume;
   readonly #files: LRUCache<string, ExtentFile>;
+  #purging = false;
   readonly #opening = new Map<string, Promise<ExtentFile>>();
 
   constructor(volume: Volume, maxOpen = MAX_OPEN) {
@@ -48,9 +49,14 @@ export class OpenFiles {
     this.#files.delete(path);
   }
 
-  /** Closes what has been idle; called by the store's clock. */
-  purge(): void {
+  /** Closes what has been idle, and what another process has removed, however much it is read; called by the store's clock. */
+  async purge(): Promise<void> {
     this.#files.purgeStale();
+    if (this.#purging) return;
+    this.#purging = true;
+    for (const [path, file] of [...this.#files.entries()])
+      if ((await file.isRemoved()) && this.#files.peek(path) === file) this.forget(path);
+    this.#purging = false;
   }
 
   close(): void {

@@ -1,6 +1,6 @@
 import type { Stats } from 'node:fs';
 import { basename, join } from 'node:path';
-import { hasEpoch, hashIn, isEpochInUse, isFolder, isYoungEpoch, keyOf, LEAF, namesIn } from './leaves.ts';
+import { hasEpoch, hashIn, isEpochInUse, isFolder, isHeadInUse, isYoungEpoch, keyOf, LEAF, namesIn } from './leaves.ts';
 import type { Candidate } from './ranking.ts';
 import { allocatedBytes } from './scratch.ts';
 import { unreadKey } from './unread-head.ts';
@@ -136,7 +136,7 @@ export class Sampler {
         continue;
       }
       if (depth === LEAF && hasEpoch(name, all) && heads++ < HEADS) await this.#lookIntoHead(path, stats, sample);
-      sample.files.push(candidate(path, stats, names.length));
+      if (!isHeadInUse(name, names)) sample.files.push(candidate(path, stats, names.length));
     }
     const next = anyOf(folders);
     if (next !== undefined) await this.#look(next, await namesIn(volume, next), depth + 1, sample);

@@ -9,6 +9,8 @@ export interface FileModes {
 }
 
 const BLOCK = 4096;
+/** Another process may remove a new folder, as it is empty, before anything is put into it; as often as this, hardly. */
+const TRIES = 5;
 
 /**
  * Half-written files of this process, below `tmp/<instance>`, and the ways they are published: by rename (heads, epochs,
@@ -157,13 +159,17 @@ export class Scratch {
   }
 
   async #inFolder<T>(folder: string, act: () => Promise<T>): Promise<T> {
-    try {
-      return await act();
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-      const made = await this.volume.mkdir(folder, this.modes.folder);
-      if (folder !== this.folder) this.#onBytes(made * BLOCK, folder);
-      return act();
+    for (let left = TRIES; ; left--) {
+      try {
+        return await act();
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || left === 0) throw error;
+        const made = await this.volume.mkdir(folder, this.modes.folder).catch(failed => {
+          if (!isMissing(failed) || left === 1) throw failed;
+          return 0;
+        });
+        if (folder !== this.folder) this.#onBytes(made * BLOCK, folder);
+      }
     }
   }
 }
