@@ -134,7 +134,7 @@ export class StreamedRequest implements Outgoing, Watched {
     if (!connected) return error instanceof DialError;
     // A kept connection that S3 had closed: nothing is gone yet, or nothing of the body and the method may be repeated.
     if (!request.reusedSocket || !isConnectionLost(error)) return false;
-    return !this.#begun || (this.bytesReceived === 0 && REPEATABLE.has(this.#exchange.method));
+    return !this.#begun || (this.bytesReceived === 0 && isRepeatable(this.#exchange));
   }
 
   #begin(request: ClientRequest): void {
@@ -253,6 +253,12 @@ const MAX_ATTEMPTS = 3;
 const CONTINUE_PATIENCE = 1000;
 const BODILESS = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS', 'TRACE']);
 const REPEATABLE = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
+/** What a write depends on may be gone by its own doing: repeated, it would be refused though it was done (RFC 9110 section 9.2.2). */
+const CONDITIONS = /^(x-amz-)?if-/i;
+
+function isRepeatable({ method, headers }: Exchange): boolean {
+  return REPEATABLE.has(method) && !headers.some((name, i) => i % 2 === 0 && CONDITIONS.test(name));
+}
 
 /** Node would announce a chunked body for a method that usually has one. */
 function sendNoBody(request: ClientRequest, headers: readonly string[]): void {

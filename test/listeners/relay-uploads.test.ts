@@ -157,3 +157,22 @@ test('an upload that comes as S3 closes the kept connection goes out on another 
   expect(client.text).not.toContain(' 502 ');
   expect(bodies).toEqual(Array.from({ length: 10 }, (_, i) => [`one-${i}`, `two-${i}`]).flat());
 });
+
+test.each([
+  ['PUT', 'X-Y: 1', 'answered by another connection', ' 200 '],
+  ['PUT', 'If-Match: "a"', 'told as unknown, not repeated', ' 502 '],
+  ['DELETE', 'x-amz-if-match-size: 1', 'told as unknown, not repeated', ' 502 '],
+])('a %s without a body and with %s, whose kept connection is lost, is %s', async (method, header, _how, status) => {
+  let count = 0;
+  const { client, host, origin } = await start(socket => {
+    if (++count === 2) socket.destroy();
+    else socket.write(OK);
+  });
+  const send = (lines: string) => client.send(`${lines}\r\nHost: ${host}\r\nContent-Length: 0\r\n\r\n`);
+  send('PUT /first HTTP/1.1');
+  await client.untilText('hi');
+  send(`${method} /k HTTP/1.1\r\n${header}`);
+  await client.until(({ text }) => text.split('HTTP/1.1 ').length > 2);
+  expect(client.text.split('HTTP/1.1').at(-1)).toContain(status);
+  expect(origin.heads.length).toBe(status === ' 200 ' ? 3 : 2);
+});
