@@ -111,7 +111,8 @@ export async function sendBody(context: BodyContext, span: Span, first?: FlightR
       flight = context.fetchGap({ start: at, end: span.end });
       if (!flight) throw new BodyLost('the missing bytes can no longer be asked for');
     }
-    const next = await follow(context, flight.join(at, request), span.end);
+    // One of its own may have to come from afar, where the caller's whole range is replayed: there is nothing better.
+    const next = await follow(context, flight.join(at, request), span.end, !other);
     failures = next > at ? 0 : failures + 1;
     at = next;
     if (other && context.passed.has(other)) failures = 0;

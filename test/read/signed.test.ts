@@ -76,6 +76,19 @@ describe.each([0, 3_600_000])("the caller's request, at ttl %i", ttl => {
     }
   });
 
+  it('waits for what its signed Range brings, however slowly that comes to what is missing', async () => {
+    const place = await startPlace({ cache: { get_ttl: ttl, head_ttl: ttl } });
+    const body = generatedBody(3 * MIB);
+    place.origin.put('data', 'k', body);
+    await place.client.send({ key: 'k', range: `bytes=0-${2 * MIB - 1}` });
+    const slow = place.origin.faults.on({ key: 'k', times: 1 }, { throttle: 1_300_000 });
+    const answer = await place.client.send({ key: 'k', headers: ['Range', 'bytes=0-'] });
+    await slow.struck;
+    expect(answer.status).toBe(206);
+    expect(answer.complete).toBe(true);
+    expect(answer.body.equals(body.read(0, 3 * MIB))).toBe(true);
+  });
+
   it('fetches only what is missing where Range is left unsigned', async () => {
     const place = await startPlace({ cache: { get_ttl: ttl, head_ttl: ttl } });
     place.origin.put('data', 'k', generatedBody(20 * MIB));
