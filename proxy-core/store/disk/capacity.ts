@@ -130,6 +130,7 @@ export class Capacity implements Room {
       counting: new Counting({ census: this.#census, accounts, unread: () => unread.bytes, now, beat }),
       accounts,
       now,
+      looked: () => this.#census.looked,
       tolerance: () => this.most * TOLERANCE,
       onCounted: ({ counted }, asked) => this.#counted(counted, asked),
     });

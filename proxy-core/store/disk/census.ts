@@ -41,6 +41,11 @@ export class Census {
     this.#options = options;
   }
 
+  /** Files and folders looked at since the count began. */
+  get looked(): number {
+    return this.#looked;
+  }
+
   stop(): void {
     this.#stopped = true;
   }
@@ -49,6 +54,7 @@ export class Census {
   async take(began: number): Promise<Counted | undefined> {
     const { cacheDir, unread } = this.#options;
     const tally: Tally = { began, total: 0, removable: 0, records: 0 };
+    this.#looked = 0;
     unread.beginCount();
     try {
       await this.#folder(join(cacheDir, 'uploads'), undefined, tally);

@@ -4,6 +4,8 @@ import type { Correction, Counting } from './counting.ts';
 export interface StocktakingOptions {
   readonly counting: Pick<Counting, 'count' | 'stop'>;
   readonly accounts: Pick<Accounts, 'countedAt' | 'dead' | 'known' | 'othersCount' | 'sharers'>;
+  /** Files and folders that the count under way has looked at. */
+  readonly looked: () => number;
   /** Now on the volume's clock, ms. */
   readonly now: () => number;
   /** Bytes by which a count may be off before another one is due soon. */
@@ -13,8 +15,8 @@ export interface StocktakingOptions {
 }
 
 const COUNT_EVERY = 3_600_000;
-/** A count that takes this long is not waited for; and after so long others would go without being counted, ms. */
-const SLOW = 250;
+/** A count that takes this long, and has come so far, is not waited for; and after so long others go without being counted. */
+const SLOW = { ms: 250, looked: 500 };
 const LONG = 5000;
 /** Where so much came and went during a count that it is off by more than is tolerable, ms. */
 const COUNT_AGAIN = 60_000;
@@ -43,7 +45,7 @@ export class Stocktaking {
 
   /** It is not worth anybody's while to wait for the count. */
   get isSlow(): boolean {
-    return this.#runsFor(SLOW);
+    return this.#runsFor(SLOW.ms) && this.#options.looked() > SLOW.looked;
   }
 
   /** There is much to count. */
