@@ -222,10 +222,17 @@ export class StreamedRequest implements Outgoing, Watched {
     response.on('end', () => {
       if (this.#done || !response.complete) return;
       this.#finish();
-      // Answered before it had the whole body: what is left of it has no place on that connection.
-      if (!this.requestComplete) this.#request?.destroy();
+      if (!this.#mayBeKept(response)) this.#request?.destroy();
       this.#handler.onComplete(response.rawTrailers);
     });
+  }
+
+  /**
+   * Answered before it had the whole body, what is left of it has no place on that connection. S3 that refuses a body may have
+   * read only some of it, though all is sent, and close the connection without a word.
+   */
+  #mayBeKept({ statusCode = 0 }: IncomingMessage): boolean {
+    return this.requestComplete && (statusCode < 400 || this.bytesReceived < READ_AT_ONCE);
   }
 
   #waitFor(ticks: number): void {
@@ -249,6 +256,8 @@ export class StreamedRequest implements Outgoing, Watched {
 }
 
 const MAX_ATTEMPTS = 3;
+/** A body so small has been read with the head of its request. */
+const READ_AT_ONCE = 16 << 10;
 /** How long a server may take to say `100 Continue`, ms; one that does not know it says nothing (RFC 9110 section 10.1.1). */
 const CONTINUE_PATIENCE = 1000;
 const BODILESS = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS', 'TRACE']);

@@ -176,3 +176,26 @@ test.each([
   expect(client.text.split('HTTP/1.1').at(-1)).toContain(status);
   expect(origin.heads.length).toBe(status === ' 200 ' ? 3 : 2);
 });
+
+test.each([
+  ['large', 100_000, 2],
+  ['small', 100, 1],
+])('the connection of a refused upload is kept only where its body was %s', async (_size, length, connections) => {
+  let got = 0;
+  const { client, host, origin } = await start((socket, head, rest) => {
+    if (head.startsWith('GET')) return socket.write(OK);
+    got = rest.length;
+    const answer = (chunk?: Buffer) => {
+      got += chunk?.length ?? 0;
+      if (got >= length) socket.write('HTTP/1.1 412 No\r\nContent-Length: 2\r\n\r\nno');
+    };
+    socket.on('data', answer);
+    return answer();
+  });
+  const put = `PUT /k HTTP/1.1\r\nHost: ${host}\r\nContent-Length: ${length}\r\n\r\n${'x'.repeat(length)}`;
+  client.send(put);
+  await client.untilText('\r\n\r\nno');
+  client.send(put);
+  await client.until(({ text }) => text.split('\r\n\r\nno').length === 3);
+  expect(origin.connections).toBe(connections);
+});

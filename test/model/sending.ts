@@ -99,7 +99,7 @@ function outcomeOf(
 
 /** What about the answer is not as S3 gave it. */
 function unlike({ status, body, complete }: Answer, record: RequestRecord | undefined): string | undefined {
-  if (!record) return `${status}, and it never came to the origin`;
+  if (!record) return `${status}, and it never came to the origin: ${body.replaceAll('\n', ' ').slice(0, 500)}`;
   if (status !== record.status) return `${status} where S3 said ${record.status}`;
   if (!complete) return `${status}, cut, and nothing was wrong with the origin`;
   if (body.length !== record.bytesSent) return `${status} with ${body.length} bytes where S3 sent ${record.bytesSent}`;
