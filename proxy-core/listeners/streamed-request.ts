@@ -222,7 +222,8 @@ export class StreamedRequest implements Outgoing, Watched {
     response.on('end', () => {
       if (this.#done || !response.complete) return;
       this.#finish();
-      if (!this.#mayBeKept(response)) this.#request?.destroy();
+      // A request that is over is not the agent's to destroy any more; its socket is.
+      if (!this.#mayBeKept(response)) this.#request?.socket?.destroy();
       this.#handler.onComplete(response.rawTrailers);
     });
   }
