@@ -7,7 +7,7 @@ import { Tally } from './tally.ts';
 const SEED = 1;
 const TIME = 13_000;
 /** On a machine that is busy with other things. */
-const LEAST = 4;
+const LEAST = 7;
 const SHRINK_TIME = 60_000;
 
 /** What has to have come about in a place, or the test would show less than it says. */
@@ -39,7 +39,7 @@ describe('whatever clients, writers, faults and losses do at the same time, ever
     for (const name of SOMEWHERE) expect(all.counts.get(name), `${name}: ${all}`).toBeGreaterThan(0);
     for (const name of KEPT) {
       const [read = 0, kept = 0] = [name, `${name} without a body`].map(what => all.counts.get(what));
-      expect(read, `${name}: ${all}`).toBeGreaterThan(5);
+      expect(read, `${name}: ${all}`).toBeGreaterThan(3);
       expect(kept, `${name} without a body: ${all}`).toBeGreaterThanOrEqual(read * 0.7);
     }
   });
