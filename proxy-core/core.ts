@@ -17,7 +17,7 @@ import {
   shareDescriptors,
 } from './listeners/index.ts';
 import { AccessLog, Counters, createLog, Latency, type Log, Problems, processUsage } from './observe/index.ts';
-import { canonicalAuthority, compatibleHosts, TargetParser } from './request/index.ts';
+import { compatibleHosts, compatibleStores, TargetParser } from './request/index.ts';
 import { BucketSettings, type Settings, type SettingsChange } from './settings/index.ts';
 import { SettingsInForce } from './settings-in-force.ts';
 import { type SideOptions, startSides } from './sides.ts';
@@ -83,7 +83,7 @@ export async function startCore(settings: Settings, options: CoreOptions = {}): 
     ...storeLimits(settings),
     incompleteUploadTtl: cache.incomplete_upload_ttl,
     putTtl: (folder, key) => buckets.resolve(folder, key).put_ttl,
-    stores: [...new Set(Object.keys(pool.upstream_overrides).map(canonicalAuthority))],
+    stores: compatibleStores(Object.keys(pool.upstream_overrides)),
     maxHeads: cache.metadata_cache.max_entries,
     algorithm: cache.eviction_algorithm,
     memoryBudget: cache.memory_budget,

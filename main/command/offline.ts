@@ -58,7 +58,8 @@ function openStore(cacheDir: string, { cache }: Settings, io: Io): Store {
     putTtl: () => Number.MAX_SAFE_INTEGER,
     ramEnabled: false,
     maxRamBytes: 0,
-    stores: [],
+    // Nothing is pinned in this way.
+    stores: new Set(),
     maxHeads: 1000,
     algorithm: 'lru',
     memoryBudget: 32 << 20,

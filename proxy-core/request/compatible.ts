@@ -13,7 +13,7 @@ export interface CompatibleHost {
  * says the bucket.
  */
 export function compatibleHosts(keys: Iterable<string>): (authority: string) => CompatibleHost | undefined {
-  const origins = new Set([...keys].map(canonicalAuthority));
+  const origins = compatibleStores(keys);
   if (origins.size === 0) return () => undefined;
   return authority => {
     const own = canonicalAuthority(authority);
@@ -27,6 +27,11 @@ export function compatibleHosts(keys: Iterable<string>): (authority: string) => 
     }
     return undefined;
   };
+}
+
+/** The S3-compatible stores that override keys name, in their canonical spelling. */
+export function compatibleStores(keys: Iterable<string>): ReadonlySet<string> {
+  return new Set([...keys].map(canonicalAuthority));
 }
 
 /** An authority in one spelling: lower case, no trailing dot, no `:80` or `:443`. */

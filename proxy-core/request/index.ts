@@ -1,6 +1,12 @@
 export { TargetParser, type TargetParserOptions } from './address.ts';
 export { classify } from './classify.ts';
-export { type CompatibleHost, canonicalAuthority, compatibleHosts, splitAuthority } from './compatible.ts';
+export {
+  type CompatibleHost,
+  canonicalAuthority,
+  compatibleHosts,
+  compatibleStores,
+  splitAuthority,
+} from './compatible.ts';
 export {
   endToEnd,
   headerValue,

@@ -21,7 +21,7 @@ export interface StoreOptions extends StoreLimits {
   /** How long an upload may wait for its first reader, ms; by folder of the bucket and key. */
   readonly putTtl: (folder: string, key: string) => number;
   /** Where buckets may live beside AWS: S3-compatible stores, in their canonical spelling. */
-  readonly stores: readonly string[];
+  readonly stores: ReadonlySet<string>;
   readonly maxHeads: number;
   readonly algorithm: 'tinylfu' | 'lru' | 's3fifo';
   /** Bytes that in-flight reads and fills may hold. */

@@ -61,7 +61,7 @@ export async function openStore(cacheDir: string, options: Partial<StoreOptions>
     putTtl: () => 3_600_000,
     ramEnabled: false,
     maxRamBytes: 64 << 20,
-    stores: [],
+    stores: new Set(),
     maxHeads: 10_000,
     algorithm: 'tinylfu',
     memoryBudget: 64 << 20,

@@ -22,7 +22,7 @@ export interface CareOptions {
   readonly onCorrupt: () => void;
   readonly pinPercent: () => number;
   /** S3-compatible stores, in their canonical spelling. */
-  readonly stores: readonly string[];
+  readonly stores: ReadonlySet<string>;
 }
 
 /**

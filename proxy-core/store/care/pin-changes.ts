@@ -17,7 +17,7 @@ export interface PinChangeOptions {
   readonly pins: Pins;
   readonly percent: () => number;
   /** S3-compatible stores, in their canonical spelling. */
-  readonly stores: readonly string[];
+  readonly stores: ReadonlySet<string>;
 }
 
 const TELL_EVERY = 1000;
@@ -96,19 +96,15 @@ async function ended(pins: Pins, pace: Pace): Promise<PinEnd> {
 }
 
 /** Where a bucket lives of which nothing is cached. A pin at the wrong place would never hold anything, and nobody would notice. */
-function homeOf({ bucket, origin }: Target, stores: readonly string[]): string {
+function homeOf({ bucket, origin }: Target, stores: ReadonlySet<string>): string {
   const homes = ['aws', ...stores];
-  const home = origin ?? (homes.length === 1 ? 'aws' : undefined);
-  if (home === undefined)
-    throw new CisternError(
-      'UnknownOrigin',
-      `Nothing of ${bucket} is cached yet; it may be of ${homes.join(', or of ')}.`,
-    );
-  if (homes.includes(home)) return home;
-  throw new CisternError(
-    'UnknownOrigin',
-    `Nothing of ${bucket} is cached from ${home}, which is none of ${homes.join(', ')}.`,
-  );
+  const home = origin ?? (stores.size === 0 ? 'aws' : undefined);
+  if (home !== undefined && homes.includes(home)) return home;
+  const detail =
+    home === undefined
+      ? `Nothing of ${bucket} is cached yet; it may be of ${homes.join(', or of ')}.`
+      : `Nothing of ${bucket} is cached from ${home}, which is none of ${homes.join(', ')}.`;
+  throw new CisternError('UnknownOrigin', detail);
 }
 
 function prefixOf({ prefix }: Target): string {

@@ -54,8 +54,9 @@ export class OpenFiles {
     this.#files.purgeStale();
     if (this.#purging) return;
     this.#purging = true;
-    for (const [path, file] of [...this.#files.entries()])
+    for (const [path, file] of [...this.#files.entries()]) {
       if ((await file.isRemoved()) && this.#files.peek(path) === file) this.forget(path);
+    }
     this.#purging = false;
   }
 

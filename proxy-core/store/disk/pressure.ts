@@ -42,7 +42,7 @@ export class Pressure {
   /** Making room takes a while. Readers don't wait for a fill's room as those who upload do for a copy's. */
   get isClosedToUploads(): boolean {
     const { accounts, stocktaking } = this.#options;
-    return accounts.known ? accounts.bytes > Math.max(0, this.limit) : stocktaking.isSlow;
+    return accounts.known ? accounts.bytes > this.limit : stocktaking.isSlow;
   }
 
   /** More is there or wanted than there is room for. */
