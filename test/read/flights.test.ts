@@ -20,6 +20,9 @@ function expectWhole(answers: readonly Answer[]): void {
   }
 }
 
+/** What the origin sends at once, bytes. */
+const PIECE = 256 << 10;
+
 describe('50 GETs of a cold object', () => {
   it.each([
     [0, 50],
@@ -69,9 +72,9 @@ describe('50 GETs of a cold object', () => {
       expect([answer.status, answer.complete]).toEqual([ask.range ? 206 : 200, true]);
       expect(answer.body.equals(wanted)).toBe(true);
     }
-    // Of the others S3 has sent what was on its way before their connections were closed.
     expect(seen.requests).toBe(50);
-    expect(seen.bytes).toBeLessThan(3 * bytes);
+    // Of the others S3 has sent what was on its way before their connections were closed: no more than a piece of each.
+    expect(seen.bytes).toBeLessThanOrEqual(bytes + 49 * PIECE);
   });
 
   it('get bytes before the end is there', async () => {
