@@ -1,20 +1,23 @@
 import { LRUCache } from 'lru-cache';
 import type { ObjectAddress } from '../request/index.ts';
-import { DirtyEpochs } from './dirty-epochs.ts';
+import { DirtyEpochs, type EpochRoom } from './dirty-epochs.ts';
 import { decodeHead, decodePart, encodePart } from './disk/head-file.ts';
+import { objectHash } from './disk/paths.ts';
 import type { Scratch } from './disk/scratch.ts';
 import { LOOK_EVERY, ObjectEntry } from './entry.ts';
+import { isEpoch } from './epoch.ts';
 import type { Extents } from './extents.ts';
 import type { Head, Part } from './head.ts';
 import { ObjectFiles } from './object-files.ts';
+import { ShardEpochs } from './shard-epochs.ts';
 import { PartsTables } from './uploads/parts-tables.ts';
-
-export const EPOCH = /^[0-9a-f]{32}$/;
 
 export interface CatalogOptions {
   readonly cacheDir: string;
   readonly scratch: Scratch;
   readonly extents: Extents;
+  /** Room for epochs of objects that had none. */
+  readonly epochRoom: EpochRoom;
   /** Objects whose heads are kept in memory. */
   readonly maxEntries: number;
   /** True when no other process uses the volume, so that what is in memory can't have been overtaken. */
@@ -40,6 +43,7 @@ export class Catalog {
     if (this.#evicted.get(key)?.deref() === undefined) this.#evicted.delete(key);
   });
   readonly #looking = new Map<string, Promise<ObjectEntry>>();
+  readonly #shards: ShardEpochs;
   readonly #dirty: DirtyEpochs;
   readonly #files: ObjectFiles;
   /** Parts of objects that came by multipart upload. */
@@ -47,8 +51,10 @@ export class Catalog {
 
   constructor(options: CatalogOptions) {
     this.#options = options;
-    this.#dirty = new DirtyEpochs(options);
-    this.#files = new ObjectFiles(options);
+    const shards = new ShardEpochs(options);
+    this.#shards = shards;
+    this.#dirty = new DirtyEpochs({ ...options, shards, room: options.epochRoom });
+    this.#files = new ObjectFiles({ ...options, shards });
     this.tables = new PartsTables(options);
     this.#entries = new LRUCache({
       max: options.maxEntries,
@@ -90,7 +96,8 @@ export class Catalog {
   lookAgain(storeKeys: readonly string[]): void {
     for (const key of storeKeys) {
       this.#looking.delete(key);
-      const entry = this.#entries.peek(key) ?? this.#evicted.get(key)?.deref();
+      this.#shards.lookAgain(this.#shards.of(objectHash({ storeKey: key })));
+      const entry = this.known(key);
       if (!entry) continue;
       entry.lookedAt = Number.NEGATIVE_INFINITY;
       entry.revision++;
@@ -193,7 +200,7 @@ export class Catalog {
     entry.setHead(undefined, 0, '', false);
     entry.filed = false;
     entry.lookedAt = Number.NEGATIVE_INFINITY;
-    if (epoch) entry.epoch = '';
+    if (epoch) entry.ownEpoch = '';
   }
 
   /** The same for all objects in memory that `are`. */
@@ -257,7 +264,9 @@ export class Catalog {
     const kept = this.#entries.get(key);
     if (kept) return kept;
     const entry =
-      this.#dirty.entry(key) ?? this.#evicted.get(key)?.deref() ?? new ObjectEntry(this.#options.cacheDir, address);
+      this.#dirty.entry(key) ??
+      this.#evicted.get(key)?.deref() ??
+      new ObjectEntry(this.#options.cacheDir, address, hash => this.#shards.of(hash));
     this.#evicted.delete(key);
     this.#entries.set(key, entry);
     this.#options.onKnown(entry);
@@ -275,7 +284,7 @@ export class Catalog {
     const began = performance.now();
     const { revision } = entry;
     try {
-      const [epoch, file] = await Promise.all([this.#files.epoch(entry), this.#files.head(entry)]);
+      const [epoch, file] = await Promise.all([this.#files.ownEpoch(entry), this.#files.head(entry)]);
       // What this process has learnt meanwhile is newer; another one's write, if this look saw one, is seen by the next.
       if (entry.revision !== revision || this.#dirty.has(entry)) return entry;
       entry.lookedAt = began;
@@ -291,8 +300,8 @@ export class Catalog {
 
   /** One that is gone or damaged can't be told from none, which would bring back what was true before the write: there must be a new one. */
   #adoptEpoch(entry: ObjectEntry, found: string): void {
-    if (EPOCH.test(found) || (found === '' && entry.epoch === '')) {
-      entry.epoch = found;
+    if (isEpoch(found) || (found === '' && entry.ownEpoch === '')) {
+      entry.ownEpoch = found;
       return;
     }
     this.#options.onCorrupt(entry.paths.epoch);

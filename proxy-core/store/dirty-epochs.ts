@@ -1,15 +1,33 @@
-import { randomBytes } from 'node:crypto';
 import { inWords } from './disk/disk-error.ts';
 import type { Scratch } from './disk/scratch.ts';
 import type { ObjectEntry } from './entry.ts';
+import { newEpoch } from './epoch.ts';
+import type { ShardEpochs } from './shard-epochs.ts';
 
 const RETRY = 1000;
+
+/** Room for epochs of objects that had none. */
+export interface EpochRoom {
+  /** Resolves with false where there is none, or not soon. To be released when the epoch has its place. */
+  reserve(): Promise<boolean>;
+  release(): void;
+}
 
 interface Dirty {
   readonly entry: ObjectEntry;
   readonly epoch: string;
+  /** What the object's own file has, as far as is known. */
+  readonly before: string;
   /** The first try to record it, which never rejects. */
   readonly recording: Promise<void>;
+}
+
+export interface DirtyEpochsOptions {
+  readonly scratch: Scratch;
+  readonly shards: ShardEpochs;
+  readonly room: EpochRoom;
+  /** A state: undefined when the volume has taken what it refused. */
+  readonly onProblem: (message: string | undefined) => void;
 }
 
 /**
@@ -18,15 +36,12 @@ interface Dirty {
  * (design section 5).
  */
 export class DirtyEpochs {
-  readonly #scratch: Scratch;
-  readonly #onProblem: (message: string | undefined) => void;
+  readonly #options: DirtyEpochsOptions;
   readonly #dirty = new Map<string, Dirty>();
   #timer: NodeJS.Timeout | undefined;
 
-  /** @param options.onProblem a state: undefined when the volume has taken what it refused */
-  constructor(options: { scratch: Scratch; onProblem: (message: string | undefined) => void }) {
-    this.#scratch = options.scratch;
-    this.#onProblem = options.onProblem;
+  constructor(options: DirtyEpochsOptions) {
+    this.#options = options;
   }
 
   get size(): number {
@@ -48,16 +63,18 @@ export class DirtyEpochs {
    * an epoch of nobody's.
    */
   async moveOn(entry: ObjectEntry): Promise<void> {
+    const { storeKey } = entry.address;
     const epoch = newEpoch();
-    entry.epoch = newEpoch();
+    const before = this.#dirty.get(storeKey)?.before ?? entry.ownEpoch;
+    entry.ownEpoch = newEpoch();
     entry.revision++;
-    const recording = this.#record(entry, epoch).catch(error => {
-      this.#onProblem(
+    const recording = this.#record(entry, epoch, before).catch(error => {
+      this.#options.onProblem(
         `a write could not be recorded in the cache, so S3 is asked about its object each time: ${inWords(error)}`,
       );
       this.#retry();
     });
-    this.#dirty.set(entry.address.storeKey, { entry, epoch, recording });
+    this.#dirty.set(storeKey, { entry, epoch, before, recording });
     await recording;
   }
 
@@ -70,14 +87,28 @@ export class DirtyEpochs {
     clearTimeout(this.#timer);
   }
 
-  async #record(entry: ObjectEntry, epoch: string): Promise<void> {
-    const { paths, address } = entry;
-    await this.#scratch.publish(paths.epoch, paths.leaf, Buffer.from(epoch, 'latin1'));
+  async #record(entry: ObjectEntry, epoch: string, before: string): Promise<void> {
+    const { shards } = this.#options;
+    const isOwn = await this.#recordOwn(entry, epoch, before);
+    if (!isOwn) await shards.replace(shards.of(entry.paths.hash));
     // Overtaken by a later write, whose epoch is still on its way.
-    if (this.#dirty.get(address.storeKey)?.epoch !== epoch) return;
-    this.#dirty.delete(address.storeKey);
-    entry.epoch = epoch;
+    const { storeKey } = entry.address;
+    if (this.#dirty.get(storeKey)?.epoch !== epoch) return;
+    this.#dirty.delete(storeKey);
+    entry.ownEpoch = isOwn ? epoch : before;
     entry.revision++;
+  }
+
+  /** False where there is no room for it. What replaces another one needs none. */
+  async #recordOwn(entry: ObjectEntry, epoch: string, before: string): Promise<boolean> {
+    const { scratch, room } = this.#options;
+    const { paths } = entry;
+    if (before === '' && !(await room.reserve())) return false;
+    try {
+      return await scratch.publish(paths.epoch, paths.leaf, Buffer.from(epoch, 'latin1'));
+    } finally {
+      if (before === '') room.release();
+    }
   }
 
   #retry(): void {
@@ -85,18 +116,14 @@ export class DirtyEpochs {
       this.#timer = undefined;
       const waiting = [...this.#dirty.values()];
       void Promise.all(
-        waiting.map(async ({ entry, epoch }) => {
+        waiting.map(async ({ entry, epoch, before }) => {
           // Where it fails it stays dirty; the next round tries again.
-          await this.#record(entry, epoch).catch(() => {});
+          await this.#record(entry, epoch, before).catch(() => {});
         }),
       ).then(() => {
         if (this.#dirty.size > 0) this.#retry();
-        else this.#onProblem(undefined);
+        else this.#options.onProblem(undefined);
       });
     }, RETRY).unref();
   }
-}
-
-function newEpoch(): string {
-  return randomBytes(16).toString('hex');
 }

@@ -3,6 +3,7 @@ import { Claims } from './disk/claims.ts';
 import { ExtentIndex } from './disk/extent-index.ts';
 import { bucketFolder, gibOf, ObjectPaths, objectHash } from './disk/paths.ts';
 import { headKey } from './disk/use-keys.ts';
+import { combineEpochs } from './epoch.ts';
 import type { Head, Part } from './head.ts';
 
 /** How long what was seen on the volume may be relied on without another look, ms (design sections 6 and 7). */
@@ -20,8 +21,8 @@ export class ObjectEntry {
   readonly paths: ObjectPaths;
   /** Folder of the bucket below `buckets/`. */
   readonly folder: string;
-  /** The object's current epoch, `''` when it was never written through Cistern. */
-  epoch = '';
+  /** The epoch in the object's own file, `''` when there is none. */
+  ownEpoch = '';
   head: Head | undefined;
   /** The stamp of `head`: on the volume's clock, ms, and the epoch in which S3 vouched for it. */
   validatedAt = 0;
@@ -44,13 +45,27 @@ export class ObjectEntry {
   readonly #indexes = new Map<number, ExtentIndex>();
   /** What is being written of versions that were current, by version: one may become current again before that is done. */
   readonly #earlier = new Map<string, Claims>();
+  readonly #shard: { readonly epoch: string };
+  #combined = { own: '', shards: '', epoch: '' };
   #blockKey = '';
 
-  constructor(cacheDir: string, address: ObjectAddress) {
+  /** @param shardOf what gives the object's shard, by its hash, which has the epoch that it shares with others */
+  constructor(cacheDir: string, address: ObjectAddress, shardOf?: (hash: string) => { readonly epoch: string }) {
     this.address = address;
     this.folder = bucketFolder(address.origin, address.bucket);
     this.paths = new ObjectPaths(cacheDir, address, objectHash(address));
     this.useKey = headKey(this.paths.hash);
+    this.#shard = shardOf?.(this.paths.hash) ?? { epoch: '' };
+  }
+
+  /** The object's current epoch, `''` when neither it nor its shard was ever written through Cistern. */
+  get epoch(): string {
+    const { ownEpoch: own } = this;
+    const shards = this.#shard.epoch;
+    if (shards === '') return own;
+    if (own !== this.#combined.own || shards !== this.#combined.shards)
+      this.#combined = { own, shards, epoch: combineEpochs(own, shards) };
+    return this.#combined.epoch;
   }
 
   /**

@@ -1,11 +1,14 @@
-import { codeOf, isMissing } from './disk/disk-error.ts';
 import { decodeHead, encodeHead, encodeStamp, type HeadFile } from './disk/head-file.ts';
+import { readOrNone } from './disk/read-file.ts';
 import type { Scratch } from './disk/scratch.ts';
 import type { ObjectEntry } from './entry.ts';
+import { combineEpochs } from './epoch.ts';
 import type { Head, Stamp } from './head.ts';
+import type { ShardEpochs } from './shard-epochs.ts';
 
 export interface ObjectFilesOptions {
   readonly scratch: Scratch;
+  readonly shards: ShardEpochs;
   /** True when no other process uses the volume, so that what is in memory can't have been overtaken. */
   readonly alone: () => boolean;
   /** The volume did not give out what may be there. */
@@ -23,9 +26,17 @@ export class ObjectFiles {
     this.#options = options;
   }
 
-  /** `''` where there is none. */
-  async epoch({ paths }: ObjectEntry): Promise<string> {
-    return (await this.#read(paths.epoch))?.toString('latin1') ?? '';
+  /** The object's own, `''` where there is none, once that of its shard is known. */
+  async ownEpoch({ paths }: ObjectEntry): Promise<string> {
+    const { shards } = this.#options;
+    const [file] = await Promise.all([this.#read(paths.epoch), shards.look(shards.of(paths.hash))]);
+    return file?.toString('latin1') ?? '';
+  }
+
+  /** The one that counts. */
+  async epoch(entry: ObjectEntry): Promise<string> {
+    const own = await this.ownEpoch(entry);
+    return combineEpochs(own, this.#options.shards.of(entry.paths.hash).epoch);
   }
 
   /** The head file, undefined where there is none. */
@@ -121,18 +132,8 @@ export class ObjectFiles {
     return turn;
   }
 
-  async #read(path: string): Promise<Buffer | undefined> {
-    const { volume } = this.#options.scratch;
-    try {
-      return await volume.readFile(path).catch(error => {
-        // Another process has replaced or removed the file meanwhile: this looks it up anew.
-        if (codeOf(error) === 'ESTALE') return volume.readFile(path);
-        throw error;
-      });
-    } catch (error) {
-      if (isMissing(error)) return undefined;
-      throw error;
-    }
+  #read(path: string): Promise<Buffer | undefined> {
+    return readOrNone(this.#options.scratch.volume, path);
   }
 }
 

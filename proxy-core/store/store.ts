@@ -8,6 +8,7 @@ import { Disk, limitsOf } from './disk/disk.ts';
 import type { Content } from './disk/extent-file.ts';
 import { SMALL } from './disk/extent-format.ts';
 import { gibOf } from './disk/paths.ts';
+import { RecordRoom } from './disk/record-room.ts';
 import { stretchKey } from './disk/use-keys.ts';
 import type { Volume } from './disk/volume.ts';
 import { DiskReads } from './disk-reads.ts';
@@ -81,6 +82,7 @@ export class Store implements UploadStore {
       cacheDir: options.cacheDir,
       scratch,
       extents,
+      epochRoom: new RecordRoom(capacity),
       maxEntries: options.maxHeads,
       alone,
       onCorrupt,

@@ -52,7 +52,7 @@ describe('a head is fresh', () => {
 describe('an allowance', () => {
   const create = (epoch = E1) => {
     const entry = new ObjectEntry('/cache', address('key'));
-    entry.epoch = epoch;
+    entry.ownEpoch = epoch;
     return { entry, allowances: new Allowances() };
   };
 
@@ -88,7 +88,7 @@ describe('an allowance', () => {
   it('ends with the object’s epoch', () => {
     const { entry, allowances } = create();
     allowances.grant(entry, 'alice', 'GET', E1, NOW);
-    entry.epoch = E2;
+    entry.ownEpoch = E2;
     expect(allowances.allows(entry, 'alice', 'GET', 1000, NOW)).toBe(false);
     allowances.grant(entry, 'alice', 'HEAD', E2, NOW);
     expect(allowances.allows(entry, 'alice', 'GET', 1000, NOW)).toBe(false);

@@ -6,6 +6,7 @@ import type { TestOrigin } from '../origin/index.ts';
 import { Client } from '../read/client.ts';
 import { type Changes, type Cistern, startInProcess, startProcess } from './proxies.ts';
 import { CLOSED, OPEN, World } from './world.ts';
+import { md5Header, request } from './write-requests.ts';
 import { Writer } from './writer.ts';
 
 const MIB = 2 ** 20;
@@ -23,6 +24,8 @@ export interface Plan {
   readonly upstreamIdleTimeout?: number;
   /** Whether the bucket that is open to all keeps old versions. */
   readonly versioned?: boolean;
+  /** So much was deleted just before that there is no room for an epoch of each object. */
+  readonly flooded?: boolean;
 }
 
 const HOUR = 3_600_000;
@@ -47,6 +50,7 @@ export const PLANS: readonly Plan[] = [
     processes: false,
     ttl: { [CLOSED]: HOUR, [OPEN]: 100 },
     versioned: true,
+    flooded: true,
     cache: {
       ram_cache_enabled: false,
       max_cache_size: 64 * MIB,
@@ -73,6 +77,7 @@ export const PLANS: readonly Plan[] = [
     proxies: 2,
     processes: true,
     ttl: { [CLOSED]: HOUR, [OPEN]: 0 },
+    flooded: true,
     cache: {
       max_ram_cache_size: 4 * MIB,
       max_cache_size: 64 * MIB,
@@ -178,6 +183,7 @@ export class Place {
       seats.push(new Seat(world.origin, await start(), start));
     }
     await acquainted(cacheDir, plan.proxies);
+    if (plan.flooded) await flood(seats, world, cacheDir);
     return new Place(plan, world, folder, cacheDir, seats);
   }
 
@@ -232,6 +238,18 @@ async function writeBucketSettings(cacheDir: string, { origin }: World, { ttl }:
   await mkdir(folder, { recursive: true });
   const text = `${ttl[OPEN]}ms`;
   await writeFile(join(folder, '_settings.json'), JSON.stringify({ get_ttl: text, head_ttl: text }));
+}
+
+/** Deletes, through each proxy, as many objects as one request may name. */
+async function flood(seats: readonly Seat[], world: World, cacheDir: string): Promise<void> {
+  for (const [i, { writer }] of seats.entries()) {
+    const objects = Array.from({ length: 1000 }, (_, n) => `<Object><Key>flood/${i}/${n}</Key></Object>`);
+    const body = Buffer.from(`<Delete><Quiet>true</Quiet>${objects.join('')}</Delete>`);
+    const where = { method: 'POST', host: writer.host, target: `/${CLOSED}?delete=`, at: world.now() };
+    const { status } = await writer.send(request(where, md5Header(body, true), body));
+    if (status !== 200) throw new Error(`DeleteObjects: ${status}`);
+  }
+  if ((await readdir(join(cacheDir, 'epochs'))).length < 200) throw new Error('there was room for each epoch');
 }
 
 /**

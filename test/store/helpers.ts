@@ -84,6 +84,8 @@ export async function openStore(cacheDir: string, options: Partial<StoreOptions>
   };
   afterTest(close);
   await store.open();
+  // Before it is known how large the cache is there is no room for an epoch of each object; a volume that hangs never tells.
+  for (let i = 0; i < 50 && !store.capacity.counted; i++) await new Promise(resolve => setTimeout(resolve, 2));
   return { store, counters, problems, close };
 }
 

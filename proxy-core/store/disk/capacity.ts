@@ -66,6 +66,8 @@ const LOOK_EVERY = 2000;
 const TOLERANCE = 0.01;
 /** Between two heartbeats for the sake of room in hand, ms. */
 const ASK_EVERY = 100;
+/** How long a write may wait for room for its record, ms. */
+const SOON = 100;
 
 /**
  * Keeps the cache's allocated bytes under `max_cache_size` and the volume's free space over its floor, together with all other
@@ -258,9 +260,12 @@ export class Capacity implements Room {
   /** Room for a file that will be added; resolves with false when none can be made in time. To be released in the end. */
   async reserve(bytes: number, use?: number): Promise<boolean> {
     if (use !== undefined && !this.admits(bytes, use)) throw new NotAdmitted();
-    if (bytes > this.accounts.limit || !(await this.#room.reserve(bytes))) return false;
-    if (this.accounts.isShort && performance.now() - this.#askedAt > ASK_EVERY) this.#askOthers();
-    return true;
+    return this.#reserve(bytes, this.#options.patience);
+  }
+
+  /** The same for somebody who can't wait for longer than it takes to ask the others. */
+  reserveSoon(bytes: number): Promise<boolean> {
+    return this.#reserve(bytes, SOON);
   }
 
   release(bytes: number): void {
@@ -281,6 +286,12 @@ export class Capacity implements Room {
   #ask(): void {
     if (this.accounts.left >= this.#room.wanted.first || !this.#pressure.isOver) this.#askOthers();
     this.#makeRoom();
+  }
+
+  async #reserve(bytes: number, patience: number): Promise<boolean> {
+    if (bytes > this.accounts.limit || !(await this.#room.reserve(bytes, patience))) return false;
+    if (this.accounts.isShort && performance.now() - this.#askedAt > ASK_EVERY) this.#askOthers();
+    return true;
   }
 
   #askOthers(): void {

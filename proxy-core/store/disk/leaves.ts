@@ -5,7 +5,7 @@ import type { Volume } from './volume.ts';
 /** Depth of the folders that hold heads: bucket, first digits, next digits. */
 export const LEAF = 3;
 /** An epoch without a head is forgotten after this long: no read that began before the write is still unanswered, ms. */
-const EPOCH_KEPT = 15 * 60_000;
+export const EPOCH_KEPT = 15 * 60_000;
 
 /** Names in a folder, none where it is gone or none. */
 export async function namesIn(volume: Volume, folder: string): Promise<string[]> {

@@ -6,7 +6,7 @@ import { EXTENT } from './extent-format.ts';
 const GIB = 2 ** 30;
 
 /** BLAKE3 of the store key, hex: the only trace of a key in a file name. */
-export function objectHash(address: ObjectAddress): string {
+export function objectHash(address: Pick<ObjectAddress, 'storeKey'>): string {
   return blake3.hash(Buffer.from(address.storeKey, 'latin1')).toString('hex');
 }
 

@@ -56,8 +56,7 @@ export class Scratch {
   async publish(path: string, folder: string, data: Buffer, mayReplace?: () => Promise<boolean>): Promise<boolean> {
     const aside = this.newPath();
     try {
-      const removeLate = () => void this.volume.unlink(aside).catch(() => {});
-      await this.#inFolder(this.folder, () => this.volume.writeFile(aside, data, this.modes.file, removeLate));
+      await this.#writeAside(aside, data);
       const replaced = await this.volume.stat(path).then(allocatedBytes, () => 0);
       if (mayReplace && !(await mayReplace())) {
         this.drop(aside);
@@ -66,6 +65,22 @@ export class Scratch {
       await this.#inFolder(folder, () => this.volume.rename(aside, path));
       this.#onBytes(allocated(data.length) - replaced, path);
       return true;
+    } catch (error) {
+      this.drop(aside);
+      throw error;
+    }
+  }
+
+  /** The same for a file of the cache's own, which is not part of what is counted. */
+  async replace(path: string, folder: string, data: Buffer): Promise<void> {
+    const aside = this.newPath();
+    try {
+      await this.#writeAside(aside, data);
+      await this.volume.rename(aside, path).catch(async error => {
+        if (!isMissing(error)) throw error;
+        await this.volume.mkdir(folder, this.modes.folder);
+        await this.volume.rename(aside, path);
+      });
     } catch (error) {
       this.drop(aside);
       throw error;
@@ -156,6 +171,11 @@ export class Scratch {
   /** At stop: what is half-written goes. Synchronous, so only when the volume answers. */
   clear(): void {
     fs.rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  async #writeAside(aside: string, data: Buffer): Promise<void> {
+    const removeLate = () => void this.volume.unlink(aside).catch(() => {});
+    await this.#inFolder(this.folder, () => this.volume.writeFile(aside, data, this.modes.file, removeLate));
   }
 
   async #inFolder<T>(folder: string, act: () => Promise<T>): Promise<T> {

@@ -39,8 +39,8 @@ export class WaitingRoom {
     for (const { answer } of this.#waiting.splice(0)) answer(false);
   }
 
-  /** Resolves with false when there is no room in time. To be released in the end. */
-  async reserve(bytes: number): Promise<boolean> {
+  /** Resolves with false when there is no room in time (`patience`, ms). To be released in the end. */
+  async reserve(bytes: number, patience = this.#options.patience): Promise<boolean> {
     if (this.#take(bytes)) return true;
     if (this.#stopped) return false;
     return new Promise(resolve => {
@@ -56,7 +56,7 @@ export class WaitingRoom {
         waiting.answer(false);
         // Those behind may want less.
         this.grant();
-      }, this.#options.patience);
+      }, patience);
       this.#waiting.push(waiting);
       this.#options.onWaiting();
     });
