@@ -1,6 +1,6 @@
-import { EXTENT, type Fill, type Head, type ObjectEntry, SMALL, type Store } from '../store/index.ts';
+import { EXTENT, type Fill, type Head, isSameHead, type ObjectEntry, SMALL, type Store } from '../store/index.ts';
 import { mayCompress } from './compressible.ts';
-import { isOvertaken, isSameHead, type Learnt, mergeHeads } from './learn.ts';
+import { isOvertaken, type Learnt, mergeHeads } from './learn.ts';
 import type { ReadSettings } from './types.ts';
 import type { Window } from './window.ts';
 

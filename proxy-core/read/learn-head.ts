@@ -1,5 +1,6 @@
 import type { RawHeaders } from '../request/index.ts';
-import { isOvertaken, isSameHead, learn, mergeHeads } from './learn.ts';
+import { isSameHead } from '../store/index.ts';
+import { isOvertaken, learn, mergeHeads } from './learn.ts';
 import type { Reading } from './reading.ts';
 
 /**

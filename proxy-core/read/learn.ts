@@ -85,15 +85,6 @@ export function mergeHeads(known: Head | undefined, seen: Head): Head {
   return { ...seen, headers: [...seen.headers, ...checksums], checksumsKnown: true };
 }
 
-/** Does what is known on disk already say all that this head says? Answers of one object may differ in the order of their fields. */
-export function isSameHead(known: Head | undefined, head: Head): boolean {
-  if (known === undefined || known === head) return known === head;
-  const { version, headers, checksumsKnown, written } = head;
-  if (known.version !== version || known.checksumsKnown !== checksumsKnown || known.written !== written) return false;
-  if (known.headers.length !== headers.length) return false;
-  return headers.every((name, i) => i % 2 === 1 || headerValue(known.headers, name.toLowerCase()) === headers[i + 1]);
-}
-
 /** The same bytes may have been written again, with other checksums. What a write told knows only when it was answered. */
 function isSameWriting(known: Head, seen: Head): boolean {
   if (known.written === undefined) return known.lastModified === seen.lastModified;

@@ -7,7 +7,7 @@ import type { Scratch } from './disk/scratch.ts';
 import { LOOK_EVERY, ObjectEntry } from './entry.ts';
 import { isEpoch } from './epoch.ts';
 import type { Extents } from './extents.ts';
-import type { Head, Part } from './head.ts';
+import { type Head, isSameHead, type Part } from './head.ts';
 import { ObjectFiles } from './object-files.ts';
 import { ShardEpochs } from './shard-epochs.ts';
 import { PartsTables } from './uploads/parts-tables.ts';
@@ -131,6 +131,8 @@ export class Catalog {
     entry.lookedAt = performance.now();
     this.#entries.set(entry.address.storeKey, entry);
     if (old && old.version !== head.version) void this.#options.extents.removeAll(entry, old);
+    // The new one may come to the disk late or never, and the other processes, or this one after a restart, must not go by the old.
+    if (old && entry.filed && !isSameHead(old, head)) this.#distrustFiled(entry, old, epoch);
   }
 
   /**
@@ -179,7 +181,11 @@ export class Catalog {
     entry.revision++;
     if (!head || headEpoch === '!') return;
     // On the volume, too: another process, or the next look of this one, would take the head for fresh again.
-    void this.#files.stamp(entry, head, { validatedAt: 0, epoch: headEpoch }).catch(() => {});
+    this.#distrustFiled(entry, head, headEpoch);
+  }
+
+  #distrustFiled(entry: ObjectEntry, head: Head, epoch: string): void {
+    void this.#files.stamp(entry, head, { validatedAt: 0, epoch }).catch(() => {});
   }
 
   /** S3 says the object is gone: its head goes, and its bytes; not what another process has written since. */
@@ -288,8 +294,8 @@ export class Catalog {
       // What this process has learnt meanwhile is newer; another one's write, if this look saw one, is seen by the next.
       if (entry.revision !== revision || this.#dirty.has(entry)) return entry;
       entry.lookedAt = began;
-      this.#adopt(entry, file);
       this.#adoptEpoch(entry, epoch);
+      this.#adopt(entry, file);
     } catch (error) {
       this.#options.onUnread(error as Error);
       // The reader goes on with what is in memory, as not vouched for.
@@ -308,10 +314,13 @@ export class Catalog {
     void this.#dirty.moveOn(entry);
   }
 
+  /** Takes over what the volume has, unless what this process has learnt is newer and not there (yet). */
   #adopt(entry: ObjectEntry, file: Buffer | undefined): void {
+    const wasFiled = entry.filed;
+    const isCurrent = entry.head !== undefined && entry.headEpoch === entry.epoch;
     entry.filed = file !== undefined;
     if (!file) {
-      entry.setHead(undefined, 0, '', false);
+      if (wasFiled || !isCurrent) entry.setHead(undefined, 0, '', false);
       return;
     }
     const found = safely(() => decodeHead(entry.address.storeKey, file));
@@ -321,20 +330,16 @@ export class Catalog {
       entry.setHead(undefined, 0, '', false);
       return;
     }
+    const isSame = isSameHead(entry.head, found.head);
+    const isOlder = found.stamp.epoch !== entry.epoch || found.stamp.validatedAt < entry.validatedAt;
+    if (isCurrent && isOlder && !isSame) {
+      entry.inline &&= entry.head?.version === found.head.version;
+      return;
+    }
     if (entry.head?.written !== undefined && found.head.written === undefined) this.#options.onRead(entry);
-    const head =
-      entry.head?.version === found.head.version && sameHeaders(entry.head, found.head) ? entry.head : found.head;
+    const head = isSame && entry.head ? entry.head : found.head;
     entry.setHead(head, found.stamp.validatedAt, found.stamp.epoch, file.length > found.bodyAt);
   }
-}
-
-function sameHeaders(a: Head, b: Head): boolean {
-  return (
-    a.checksumsKnown === b.checksumsKnown &&
-    a.written === b.written &&
-    a.headers.length === b.headers.length &&
-    a.headers.every((value, i) => value === b.headers[i])
-  );
 }
 
 function safely<T>(decode: () => T): T | undefined {

@@ -1,4 +1,4 @@
-import type { RawHeaders } from '../request/index.ts';
+import { headerValue, type RawHeaders } from '../request/index.ts';
 
 /** What is known of an object's current version. Facts only: nothing here is computed from settings (design section 3, rule 7). */
 export interface Head {
@@ -39,4 +39,13 @@ export interface Part {
   /** `x-amz-mp-parts-count` and the part's own checksum headers. */
   readonly headers: RawHeaders;
   readonly checksumsKnown: boolean;
+}
+
+/** Whether what is known says all that this head says. Answers of one object may differ in the order of their fields. */
+export function isSameHead(known: Head | undefined, head: Head): boolean {
+  if (known === undefined || known === head) return known === head;
+  const { version, headers, checksumsKnown, written } = head;
+  if (known.version !== version || known.checksumsKnown !== checksumsKnown || known.written !== written) return false;
+  if (known.headers.length !== headers.length) return false;
+  return headers.every((name, i) => i % 2 === 1 || headerValue(known.headers, name.toLowerCase()) === headers[i + 1]);
 }

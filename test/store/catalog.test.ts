@@ -67,6 +67,60 @@ describe('a head', () => {
     expect(await third.store.catalog.look(OBJECT)).toMatchObject({ head, validatedAt: 1_700_000_000_000 });
   });
 
+  it.each([
+    ['version', headOf(6, '"new"')],
+    ['fields', headOf(5, '"e"', ['x-amz-tagging-count', '2'])],
+  ])(
+    'with another %s that is not on the volume, for whatever reason, is not undone by the older one there',
+    async (_, newer) => {
+      const folder = tempFolder();
+      const { store, close } = await openStore(folder);
+      const other = await openStore(folder);
+      const entry = await store.catalog.look(OBJECT);
+      await keep(store, entry, headOf(5, '"e"'), store.now() - 5000);
+      expect(fresh(other.store, await other.store.catalog.look(OBJECT))).toBe(true);
+      store.adopt(entry, newer, { validatedAt: store.now(), epoch: entry.epoch });
+      await until(() => !store.catalog.recent(OBJECT));
+      await store.catalog.look(OBJECT);
+      expect(entry.head).toEqual(newer);
+      expect(fresh(store, entry)).toBe(true);
+      // Who has not heard of it must ask.
+      await until(async () => !fresh(other.store, await other.store.catalog.look(OBJECT)));
+      await close();
+      const later = await openStore(folder);
+      expect(fresh(later.store, await later.store.catalog.look(OBJECT))).toBe(false);
+    },
+  );
+
+  it('that never came to the volume stays in memory, and one that is gone from there doesn’t', async () => {
+    const folder = tempFolder();
+    const { store } = await openStore(folder);
+    await openStore(folder);
+    const entry = await store.catalog.look(OBJECT);
+    store.adopt(entry, headOf(5), { validatedAt: store.now(), epoch: entry.epoch });
+    await until(() => !store.catalog.recent(OBJECT));
+    await store.catalog.look(OBJECT);
+    expect(fresh(store, entry)).toBe(true);
+    await keep(store, entry, headOf(5));
+    rmSync(entry.paths.head);
+    await until(() => !store.catalog.recent(OBJECT));
+    await store.catalog.look(OBJECT);
+    expect(entry.head).toBeUndefined();
+  });
+
+  it('in memory gives way to the one of another process that asked S3 later', async () => {
+    const folder = tempFolder();
+    const { store } = await openStore(folder);
+    const other = await openStore(folder);
+    const entry = await store.catalog.look(OBJECT);
+    const theirs = await other.store.catalog.look(OBJECT);
+    await keep(store, entry, headOf(5, '"e"'), store.now() - 5000);
+    await keep(other.store, theirs, headOf(6, '"new"'), store.now() - 2000);
+    await until(() => !store.catalog.recent(OBJECT));
+    await store.catalog.look(OBJECT);
+    expect(entry.head?.length).toBe(6);
+  });
+
   it('is not vouched for in place of a newer one of the same version that is on its way', async () => {
     const folder = tempFolder();
     const { store } = await openStore(folder);
@@ -79,7 +133,7 @@ describe('a head', () => {
     await until(() => renames.length > 0);
     store.catalog.touch(entry, sent + 2000, '', TTL);
     const second = await openStore(folder);
-    expect(await second.store.catalog.look(OBJECT)).toMatchObject({ validatedAt: sent });
+    expect(await second.store.catalog.look(OBJECT)).toMatchObject({ validatedAt: 0 });
     renames[0]!.go();
     await keeping;
     await until(() => readFileSync(entry.paths.head, 'latin1').includes(String(sent + 2000)));
