@@ -16,6 +16,8 @@ const TRIES = 3;
 const FIRST = 16 << 10;
 /** How long a reader waits for a flight to come to where it reads before it looks again whether that is worth it, ms. */
 const SECOND_LOOK = 2000;
+/** How long one that has fallen behind waits for its bytes to be on the disk before it asks S3 for them, ms. */
+const BEHIND = 500;
 
 export interface BodyContext {
   readonly store: Store;
@@ -173,6 +175,7 @@ async function follow(context: BodyContext, reader: FlightReader, end: number, p
   const { out, store, entry, head } = context;
   const { flight } = reader;
   const unwatch = out.onGone(() => reader.wake());
+  let behindSince: number | undefined;
   try {
     while (reader.at <= end && !out.gone && !flight.refused && !context.passed.has(flight)) {
       const room = out.room();
@@ -186,14 +189,20 @@ async function follow(context: BodyContext, reader: FlightReader, end: number, p
       if (found === 'end' || found === 'failed') break;
       if (found === 'behind') {
         if (store.firstGap(entry, head, { start: at, end: at }) === undefined) break;
-        await reader.wait();
+        behindSince ??= performance.now();
+        const left = behindSince + BEHIND - performance.now();
+        if (left > 0) await waitFor(reader, left);
+        else context.passed.add(flight);
       } else if (found === 'wait') {
         if (patient || at === flight.position) await reader.wait();
         else if (!(await comesSoon(reader))) {
           context.passed.add(flight);
           break;
         }
-      } else out.write(found.pieces, found.length, found.release);
+      } else {
+        behindSince = undefined;
+        out.write(found.pieces, found.length, found.release);
+      }
     }
     return Math.min(reader.at, end + 1);
   } finally {
@@ -204,10 +213,15 @@ async function follow(context: BodyContext, reader: FlightReader, end: number, p
 
 /** Waits for a flight that has still to come to where its reader is. False when that would take too long after all. */
 async function comesSoon(reader: FlightReader): Promise<boolean> {
-  const timer = setTimeout(() => reader.wake(), SECOND_LOOK);
+  await waitFor(reader, SECOND_LOOK);
+  return reader.at <= reader.flight.position || reader.flight.comesSoon(reader.at);
+}
+
+/** Waits for a flight for so many ms at the most. */
+async function waitFor(reader: FlightReader, ms: number): Promise<void> {
+  const timer = setTimeout(() => reader.wake(), ms);
   await reader.wait();
   clearTimeout(timer);
-  return reader.at <= reader.flight.position || reader.flight.comesSoon(reader.at);
 }
 
 /** Sends a body that is not kept, as it comes. */

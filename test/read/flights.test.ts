@@ -1,4 +1,5 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { Capacity } from '../../proxy-core/store/disk/capacity.ts';
 import { generatedBody } from '../origin/index.ts';
 import { type Answer, type Ask, bytesOf, collect, eventually, hash, MIB, type Place, startPlace } from './helpers.ts';
 
@@ -147,6 +148,22 @@ describe('a reader that joins', () => {
     });
     expect(seen.bodies).toBe(1);
   });
+
+  it('that has fallen behind does not wait for the disk for longer than it would for S3', async () => {
+    const { client, get } = await placeWith();
+    const reserve = vi
+      .spyOn(Capacity.prototype, 'reserve')
+      .mockImplementation(() => new Promise(resolve => setTimeout(resolve, 15_000, false).unref()));
+    onTestFinished(() => reserve.mockRestore());
+    const slow = await client.begin();
+    const began = await bytesOf(slow, 100);
+    expectWhole([await get()]);
+    const since = performance.now();
+    const rest = await collect(slow);
+    expect(rest.complete).toBe(true);
+    expect(hash(Buffer.concat([began, rest.body]))).toBe(DIGEST);
+    expect(performance.now() - since).toBeLessThan(5000);
+  }, 30_000);
 });
 
 describe('a leader that leaves', () => {
