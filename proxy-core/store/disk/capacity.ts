@@ -67,7 +67,7 @@ const TOLERANCE = 0.01;
 /** Between two heartbeats for the sake of room in hand, ms. */
 const ASK_EVERY = 100;
 /** How long a write may wait for room for its record, ms. */
-const SOON = 100;
+const SOON = 500;
 
 /**
  * Keeps the cache's allocated bytes under `max_cache_size` and the volume's free space over its floor, together with all other
