@@ -152,7 +152,10 @@ export class Gateway {
     const { buckets } = this.#options;
     const resolved = buckets.resolve(folderOf(kind.object), kind.object.key);
     if (!resolved.read_cache_enabled)
-      return this.#relay(exchange, understood, { kind: 'relay', reason: 'read_cache_disabled' });
+      return this.#relay(exchange, understood, {
+        kind: 'relay',
+        reason: resolved.unknown ? 'settings_unknown' : 'read_cache_disabled',
+      });
     const { res, method, authority, scheme, target: path, headers } = exchange;
     const request: ReadRequest = {
       ...this.#question(understood, kind, resolved),

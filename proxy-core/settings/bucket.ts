@@ -195,6 +195,7 @@ const uncached = (global: ObjectSettings): ObjectSettings =>
     read_cache_enabled: false,
     write_cache_enabled: false,
     ram_cache_eligible: false,
+    unknown: true,
   });
 
 const isFolderName = (folder: string) => folder !== '' && folder !== '.' && folder !== '..' && !/[/\\\0]/.test(folder);

@@ -16,6 +16,8 @@ export interface ObjectSettings {
   readonly compression_threshold: number;
   readonly ram_cache_eligible: boolean;
   readonly evaluate_conditions_from_cache: boolean;
+  /** The bucket's own are not known (yet), so that nothing of it is cached. */
+  readonly unknown: boolean;
 }
 
 export type Cascade = (key: string) => ObjectSettings;
@@ -32,6 +34,7 @@ export function globalObjectSettings({ cache, compression }: Settings): ObjectSe
     compression_threshold: compression.threshold,
     ram_cache_eligible: cache.ram_cache_enabled,
     evaluate_conditions_from_cache: cache.evaluate_conditions_from_cache,
+    unknown: false,
   });
 }
 

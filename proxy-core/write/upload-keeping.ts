@@ -22,7 +22,7 @@ export interface UploadKeepingOptions {
   readonly store: KeepingStore;
   readonly settings: Pick<
     ObjectSettings,
-    'read_cache_enabled' | 'write_cache_enabled' | 'write_cache_max_object_size' | 'ram_cache_eligible'
+    'unknown' | 'read_cache_enabled' | 'write_cache_enabled' | 'write_cache_max_object_size' | 'ram_cache_eligible'
   >;
   /** Whether compressing an object of such headers and so many bytes is worth a try. */
   mayCompress(headers: RawHeaders, length: number): boolean;
@@ -40,11 +40,7 @@ export function uploadKeeping(
 ): Keeping | undefined {
   const { settings, store } = options;
   const headers = headersOfWrite(request.headers, request.target);
-  const refused = !settings.write_cache_enabled
-    ? 'write_cache_disabled'
-    : !settings.read_cache_enabled
-      ? 'read_cache_disabled'
-      : undefined;
+  const refused = refusalOf(settings);
   switch (upload.step) {
     case 'discard':
       return new DiscardParts(upload, store);
@@ -80,4 +76,10 @@ function tooLarge(
 ): 'too_large' | undefined {
   const number = upload.step === 'part' ? upload.number : 1;
   return length * number > settings.write_cache_max_object_size ? 'too_large' : undefined;
+}
+
+function refusalOf(settings: UploadKeepingOptions['settings']): string | undefined {
+  if (settings.unknown) return 'settings_unknown';
+  if (!settings.write_cache_enabled) return 'write_cache_disabled';
+  return settings.read_cache_enabled ? undefined : 'read_cache_disabled';
 }

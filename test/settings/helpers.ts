@@ -42,4 +42,5 @@ export const GLOBAL: ObjectSettings = {
   compression_threshold: 1024,
   ram_cache_eligible: true,
   evaluate_conditions_from_cache: true,
+  unknown: false,
 };

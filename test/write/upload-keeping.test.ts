@@ -36,6 +36,7 @@ function keep({ method = 'PUT', target = '/b/k', headers = [], settings }: Scrip
     {
       store,
       settings: {
+        unknown: false,
         read_cache_enabled: true,
         write_cache_enabled: true,
         write_cache_max_object_size: 100,
@@ -170,6 +171,7 @@ describe('a PutObject', () => {
     ],
     ['archived', { headers: ['x-amz-storage-class', 'GLACIER'] }, 'archived'],
     ['where writes are not kept', { settings: { write_cache_enabled: false } }, 'write_cache_disabled'],
+    ['whose bucket’s settings are not known', { settings: { unknown: true } }, 'settings_unknown'],
     ['where reads are not cached', { settings: { read_cache_enabled: false } }, 'read_cache_disabled'],
   ])('%s is passed by', (_, script, reason) => {
     const { keeping, told } = keep(script);
