@@ -137,7 +137,8 @@ export class Answer implements ResponseHandler {
 
   static flush(answer: Answer): void {
     if (!answer.#flushing || answer.#closed || answer.#complete) return;
-    answer.#res.flushHeaders();
+    // `flushHeaders` takes the head for text, and sends each byte above 0x7f as two.
+    answer.#res.write(NOTHING);
   }
 
   /** With `holdsEnd` always one chunk behind. */
@@ -242,6 +243,7 @@ export class Answer implements ResponseHandler {
 }
 
 const flush = Answer.flush;
+const NOTHING = Buffer.alloc(0);
 
 /** Whether S3 may have had the request, though no answer came. */
 function mayHaveActed(error: CisternError): boolean {

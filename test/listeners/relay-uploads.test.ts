@@ -61,6 +61,20 @@ test('Expect: 100-continue is answered by the upstream, and the connection is ke
   await client.untilText('\r\n\r\nhi');
 });
 
+test.each([
+  ['Content-Length: 5\r\nExpect: 100-continue', 'hello'],
+  ['Transfer-Encoding: chunked\r\nExpect: 100-continue', '5\r\nhello\r\n0\r\n\r\n'],
+  ['Content-Length: 0\r\nExpect: 100-continue', ''],
+  ['Content-Length: 5', 'hello'],
+  ['Content-Length: 0', ''],
+])('headers that are not ASCII are the bytes that came, with %j', async (about, body) => {
+  const { client, host, origin } = await start(socket => socket.write(`HTTP/1.1 100 Continue\r\n\r\n${OK}`));
+  const named = 'Content-Disposition: attachment; filename="\xc3\xbc.csv"';
+  client.send(`PUT /k HTTP/1.1\r\nHost: ${host}\r\n${named}\r\n${about}\r\n\r\n${body}`);
+  await client.untilText('hi');
+  expect(own(origin.heads[0]!)).toContain(named);
+});
+
 test('a refusal instead of 100 reaches the client, whose connection is then closed', async () => {
   const { client, host } = await start(socket => socket.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno'));
   client.send(`PUT /k HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n`);

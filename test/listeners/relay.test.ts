@@ -21,6 +21,22 @@ test('an absolute-form request is relayed with its headers as they came, and so 
   expect(own(text).join('\r\n')).toBe(answer);
 });
 
+test.each(['GET', 'POST'])(
+  'the head of an answer is the bytes that came, where its body is late (%s)',
+  async method => {
+    const named = 'Content-Disposition: attachment; filename="\xc3\xa9"';
+    let body: () => void = () => {};
+    const { client, host } = await start(socket => {
+      socket.write(`HTTP/1.1 200 OK\r\n${named}\r\nContent-Length: 2\r\n\r\n`, 'latin1');
+      body = () => socket.write('hi');
+    });
+    client.send(`${method} /k HTTP/1.1\r\nHost: ${host}\r\n${method === 'POST' ? 'Content-Length: 0\r\n' : ''}\r\n`);
+    expect(own(await client.untilText('\r\n\r\n'))).toContain(named);
+    body();
+    expect(await client.untilText('hi')).toMatch(/\r\n\r\nhi$/);
+  },
+);
+
 test('origin-form requests are relayed to their Host, one after the other on one connection', async () => {
   const { origin, client, host } = await start(socket => socket.write(OK));
   client.send(`GET /1 HTTP/1.1\r\nHost: ${host}\r\n\r\n`);

@@ -66,6 +66,7 @@ describe('the keys of the request', () => {
   it.each([
     ['escapes', '&amp;lt;&#228;&#xE4;&#10;&#x1;&quot;&apos;', '&lt;ää\n\u0001"\''],
     ['an unknown entity', '&copy;&#x110000;', '&copy;&#x110000;'],
+    ['references with zeros before', '&#x0000026;&#00000038;', '&&'],
     ['white space', '  a b  ', '  a b  '],
     ['only white space', ' ', ' '],
     ['digits', '007', '007'],
