@@ -187,6 +187,11 @@ export class Place {
     return new Place(plan, world, folder, cacheDir, seats);
   }
 
+  /** When a read is signed, and how long its answer may take, ms: S3 may stand still more than once in its way. */
+  get readTimes(): { readonly at: number; readonly patience: number } {
+    return { at: this.world.now(), patience: 20_000 + 3 * (this.plan.upstreamIdleTimeout ?? 0) };
+  }
+
   async stop(): Promise<void> {
     this.world.calm();
     await Promise.all(

@@ -7,9 +7,6 @@ import type { Seen } from './judge.ts';
 import type { Read } from './steps.ts';
 import type { Subject } from './world.ts';
 
-/** An answer that has not come in this time, its reader's own pauses apart, never will. */
-const PATIENCE = 20_000;
-
 export interface Reading {
   readonly ask: Ask;
   readonly asked: Asked;
@@ -18,20 +15,23 @@ export interface Reading {
   readonly ends: Promise<Seen>;
 }
 
-/** Sends a read and takes its answer at the pace it asks for. `turns(n)` resolves n waves later; `at` is when it is signed. */
+/**
+ * Sends a read and takes its answer at the pace it asks for. `turns(n)` resolves n waves later; `at` is when it is signed. An
+ * answer that has not come to its end after `patience` ms, the reader's own pauses apart, never will.
+ */
 export function startReading(
   step: Read,
   subject: Subject,
   client: Client,
   turns: (n: number) => Promise<void>,
-  at: number,
+  { at, patience }: { readonly at: number; readonly patience: number },
 ): Reading {
   const { ask, asked } = composed(step, subject, at);
   let rests: () => void = () => {};
   const resting = new Promise<void>(resolve => {
     rests = resolve;
   });
-  const ends = receive(client.start(ask), { step, subject, asked }, async waves => {
+  const ends = receive(client.start(ask), { step, subject, asked, patience }, async waves => {
     rests();
     await turns(waves);
   });
@@ -93,7 +93,7 @@ function rangeText({ want }: Read, length: number): string | undefined {
 
 async function receive(
   sent: ClientRequest,
-  { step, subject, asked }: { step: Read; subject: Subject; asked: Asked },
+  { step, subject, asked, patience }: { step: Read; subject: Subject; asked: Asked; patience: number },
   rest: (waves: number) => Promise<void>,
 ): Promise<Seen> {
   const none = {
@@ -110,7 +110,7 @@ async function receive(
     setTimeout(() => {
       hung = true;
       sent.destroy();
-    }, PATIENCE);
+    }, patience);
   let timer = watch();
   try {
     const [response] = (await once(sent, 'response')) as [IncomingMessage];
@@ -128,7 +128,7 @@ async function receive(
       }
     }
     await body.until(Number.POSITIVE_INFINITY);
-    if (hung) throw new Error(`no end of the answer after ${PATIENCE} ms, ${body.length} bytes came`);
+    if (hung) throw new Error(`no end of the answer after ${patience} ms, ${body.length} bytes came`);
     const headers = response.headers;
     return {
       status: response.statusCode ?? 0,
@@ -144,7 +144,7 @@ async function receive(
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === undefined && hung) throw error;
-    if (hung) throw new Error(`no answer after ${PATIENCE} ms`);
+    if (hung) throw new Error(`no answer after ${patience} ms`);
     if (code !== 'ECONNRESET' && code !== 'ECONNREFUSED' && code !== 'EPIPE') throw error;
     return { status: 0, ...none, endedAt: performance.now() };
   } finally {

@@ -127,7 +127,7 @@ class Run {
     const heardSince = this.#heard.since(subject, step.via, startedAt);
     const notBefore = step.anew ? startedAt : this.#heard.notBefore(subject, heardSince, startedAt);
     const turn = this.#refusals.begin(step, subject);
-    const reading = startReading(step, subject, seat.client, n => this.#turnsLater(n), this.#place.world.now());
+    const reading = startReading(step, subject, seat.client, n => this.#turnsLater(n), this.#place.readTimes);
     const judged = reading.ends.then(
       seen => this.#judge(step, reading, seen, { startedAt, notBefore, heardSince, subject, seat, turn }),
       (error: Error) => {
@@ -247,14 +247,13 @@ class Run {
     const via = ((runs + THINGS.indexOf(thing)) % this.#place.seats.length) as 0 | 1;
     const subject = this.#subject(thing);
     const step: Read = { ...PLAIN_READ, of: thing, via };
-    const { world } = this.#place;
     for (let tries = 0; tries < 3; tries++) {
       const seat = this.#place.seats[via]!;
       const startedAt = performance.now();
       const heardSince = this.#heard.since(subject, via, startedAt);
       const notBefore = this.#heard.notBefore(subject, heardSince, startedAt);
       const turn = this.#refusals.begin(step, subject);
-      const reading = startReading(step, subject, seat.client, () => Promise.resolve(), world.now());
+      const reading = startReading(step, subject, seat.client, () => Promise.resolve(), this.#place.readTimes);
       const ends = await reading.ends;
       if (this.#judge(step, reading, ends, { startedAt, notBefore, heardSince, subject, seat, turn })) return;
     }

@@ -106,7 +106,7 @@ export class Party {
     const heardSince = this.#heard.since(subject, step.via, startedAt);
     const notBefore = step.anew ? startedAt : this.#heard.notBefore(subject, heardSince, startedAt);
     const turn = this.#refusals.begin(step, subject);
-    const reading = startReading(step, subject, client, waves => wait(waves * (WAVE + REST)), place.world.now());
+    const reading = startReading(step, subject, client, waves => wait(waves * (WAVE + REST)), place.readTimes);
     const seen = await reading.ends;
     this.#refusals.end(turn, seen);
     const allowedSince = Math.max(notBefore, this.#refusals.before(turn));
