@@ -64,7 +64,7 @@ export async function askToGet(reading: Reading, head: Head, wanted: Wanted, sam
 
 /** The fetch of a gap near the beginning is the question: its If-Match holds for the whole answer. */
 async function askByGap(reading: Reading, head: Head, wanted: Wanted, missing: Span): Promise<void> {
-  const lead = fetchGap(reading, head, missing)?.join(missing.start, reading.request);
+  const lead = fetchGap(reading, head, wanted.span ?? missing, missing)?.join(missing.start, reading.request);
   if (!lead) return reading.fetchAlone();
   const answer = await lead.flight.answer.catch((error: Error) => error);
   if (answer instanceof Error) {

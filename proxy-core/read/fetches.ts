@@ -7,7 +7,7 @@ import type { Flight } from './flight.ts';
 import type { FlightOptions } from './flight-options.ts';
 import { Flights } from './flights.ts';
 import type { ReadRequest } from './types.ts';
-import { wantedOf } from './wanted.ts';
+import { type Promised, wantedOf } from './wanted.ts';
 
 export interface FetchesOptions {
   readonly store: Store;
@@ -44,18 +44,17 @@ export class Fetches {
    * The bytes from `at` to `end` of a known version, by `Range` and `If-Match`; or, where Range is signed or a part is
    * asked for, the caller's whole range around them. Undefined when the signature has ended (design section 3, rule 9).
    */
-  gap(request: ReadRequest, entry: ObjectEntry, head: Head, epoch: string, missing: Span): Flight | undefined {
-    return this.#bytes(request, entry, head, epoch, this.#forGap(request, entry, head, missing));
+  gap(promised: Promised, missing: Span): Flight | undefined {
+    return this.#bytes(promised, this.#forGap(promised, missing));
   }
 
   /**
    * All that the caller asked for of a known version, by its request as it came. Undefined when its signature has ended,
    * or where that is what `gap` asks for.
    */
-  own(request: ReadRequest, entry: ObjectEntry, head: Head, epoch: string, at: number): Flight | undefined {
-    if (this.replaysRange(request)) return undefined;
-    const asked = this.#forGap(request, entry, head, { start: at, end: at }, true);
-    return this.#bytes(request, entry, head, epoch, asked);
+  own(promised: Promised, at: number): Flight | undefined {
+    if (this.replaysRange(promised.request)) return undefined;
+    return this.#bytes(promised, this.#forGap(promised, { start: at, end: at }, true));
   }
 
   /** S3 is asked with `asked`; what to do with a body is decided when its head is in. */
@@ -101,10 +100,7 @@ export class Fetches {
   }
 
   #bytes(
-    request: ReadRequest,
-    entry: ObjectEntry,
-    head: Head,
-    epoch: string,
+    { request, entry, head, epoch }: Promised,
     asked: { upstream: UpstreamRequest; span: Span } | undefined,
   ): Flight | undefined {
     if (!asked) return undefined;
@@ -113,9 +109,7 @@ export class Fetches {
   }
 
   #forGap(
-    request: ReadRequest,
-    entry: ObjectEntry,
-    head: Head,
+    { request, entry, head, span: whole }: Promised,
     { start, end }: Span,
     asItCame = this.replaysRange(request),
   ): { upstream: UpstreamRequest; span: Span } | undefined {
@@ -124,9 +118,10 @@ export class Fetches {
     let { headers } = upstream;
     let span: Span = { start, end };
     if (asItCame) {
-      const wanted = wantedOf(request, head, entry.parts.get(kind.partNumber ?? 0));
-      if (!wanted?.span || wanted.span.start > start || wanted.span.end < start) return undefined;
-      span = wanted.span;
+      // Of its own answer one knows it even where nothing is kept of that.
+      const own = whole ?? wantedOf(request, head, entry.parts.get(kind.partNumber ?? 0))?.span;
+      if (!own || own.start > start || own.end < start) return undefined;
+      span = own;
     } else if (kind.range !== undefined || start > 0 || end < head.length - 1) {
       headers = setHeader(headers, 'Range', `bytes=${start}-${end}`);
     }
@@ -136,14 +131,8 @@ export class Fetches {
   }
 
   /** For a flight that was cut: the rest of it, with the request of one of its readers. */
-  #resume(
-    by: ReadRequest,
-    entry: ObjectEntry,
-    head: Head,
-    rest: Span,
-    handler: ResponseHandler,
-  ): UpstreamExchange | undefined {
-    const asked = this.#forGap(by, entry, head, rest);
+  #resume(promised: Promised, rest: Span, handler: ResponseHandler): UpstreamExchange | undefined {
+    const asked = this.#forGap(promised, rest);
     if (!asked) return undefined;
     this.#options.onS3Request();
     return this.#options.upstream.fetch(asked.upstream, handler);
@@ -168,7 +157,11 @@ export class Fetches {
       expect,
       onBytes: this.#options.onS3Bytes,
       onRate: (bytes, ms) => this.disk.heard(bytes, ms),
-      resume: (by, head, rest, handler) => this.#resume(by, entry, head, rest, handler),
+      resume: (by, head, span, rest, handler) => {
+        const isSamePart = kind.partNumber !== undefined && by.kind.partNumber === kind.partNumber;
+        const promised = { request: by, entry, head, epoch, span: isSamePart ? span : undefined };
+        return this.#resume(promised, rest, handler);
+      },
     };
   }
 }

@@ -31,7 +31,13 @@ export interface FlightOptions {
   /** Bytes of bodies received from S3. */
   readonly onBytes: (count: number) => void;
   /** Sends for the rest of a version with a reader's own request. Undefined when that may not be sent any more. */
-  readonly resume: (by: ReadRequest, head: Head, rest: Span, handler: ResponseHandler) => UpstreamExchange | undefined;
+  readonly resume: (
+    by: ReadRequest,
+    head: Head,
+    span: Span,
+    rest: Span,
+    handler: ResponseHandler,
+  ) => UpstreamExchange | undefined;
   /** Told in the end how many bytes came in how many ms, where nothing here held them up. */
   readonly onRate: (bytes: number, ms: number) => void;
   /** Memory is short: other flights should hold no more than they need. */

@@ -311,7 +311,7 @@ export class Flight {
       span,
       position: this.position,
       requests: this.#requests(),
-      send: (by, rest, handler) => resume(by, head, rest, handler),
+      send: (by, rest, handler) => resume(by, head, span, rest, handler),
       onContinued: (exchange, last) => {
         this.#exchange = exchange;
         this.span = { start: span.start, end: Math.min(span.end, last) };

@@ -1,16 +1,13 @@
 import type { Span } from '../request/index.ts';
-import type { Head, ObjectEntry } from '../store/index.ts';
 import type { Fetches } from './fetches.ts';
 import type { FlightReader } from './flight-reader.ts';
-import { LAST_MINUTE, type ReadRequest } from './types.ts';
+import { LAST_MINUTE } from './types.ts';
+import type { Promised } from './wanted.ts';
 
-/** One version being sent in answer to one request. */
-export interface Source {
+/** What is being sent, and where what is missing of it is sent for. */
+export interface Source extends Promised {
   readonly fetches: Fetches;
-  readonly request: ReadRequest;
-  readonly entry: ObjectEntry;
-  readonly head: Head;
-  readonly epoch: string;
+  readonly span: Span;
 }
 
 /** In the last minute the answer is looked after this often, ms: what another reader's flight was to bring may have failed. */
@@ -24,15 +21,13 @@ export class Lifeline {
   /** Where the answer is. */
   at: number;
   readonly #source: Source;
-  readonly #span: Span;
   readonly #expiresAt: number | undefined;
   #timer: NodeJS.Timeout | undefined;
   #held: FlightReader | undefined;
 
-  constructor(source: Source, span: Span) {
-    this.at = span.start;
+  constructor(source: Source) {
+    this.at = source.span.start;
     this.#source = source;
-    this.#span = span;
     this.#expiresAt = source.request.signature.expiresAt;
     if (this.#expiresAt !== undefined) this.#look(this.#expiresAt - LAST_MINUTE - Date.now());
   }
@@ -50,12 +45,12 @@ export class Lifeline {
     if (Date.now() > (this.#expiresAt ?? 0)) return;
     this.#look(LOOK_EVERY);
     if (this.#held?.flight.running) return;
-    const { fetches, request, entry, head, epoch } = this.#source;
-    const { end } = this.#span;
+    const { fetches, request, entry, head, epoch, span } = this.#source;
+    const { end } = span;
     const start = fetches.firstMissing(entry, head, epoch, { start: this.at, end }, flight => flight.faithful);
     if (start !== undefined) {
       this.#held?.leave();
-      this.#held = fetches.gap(request, entry, head, epoch, { start, end })?.join(start, request, true);
+      this.#held = fetches.gap(this.#source, { start, end })?.join(start, request, true);
     }
   }
 }

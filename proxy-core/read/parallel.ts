@@ -47,16 +47,12 @@ export class ParallelFills {
   /**
    * `open` starts a fetch of part of the span; what is put into `passed` the reader follows no longer. Undefined where the read is too short, or Range is not ours to set.
    */
-  for(
-    source: Source,
-    span: Span,
-    open: (missing: Span) => Flight | undefined,
-    passed: Set<Flight>,
-  ): ParallelFill | undefined {
+  for(source: Source, open: (missing: Span) => Flight | undefined, passed: Set<Flight>): ParallelFill | undefined {
     const { connections, minObjectSize, fetches, store } = this.#options;
+    const { span } = source;
     if (connections < 2 || span.end - span.start + 1 < minObjectSize) return undefined;
     if (fetches.replaysRange(source.request) || !store.takesFills) return undefined;
-    return new ParallelFill(source, span, { store, connections, open, passed });
+    return new ParallelFill(source, { store, connections, open, passed });
   }
 }
 
@@ -91,7 +87,6 @@ export class ParallelFill {
 
   constructor(
     source: Source,
-    span: Span,
     options: {
       store: Store;
       connections: number;
@@ -100,7 +95,7 @@ export class ParallelFill {
     },
   ) {
     this.#source = source;
-    this.#span = span;
+    this.#span = source.span;
     this.#store = options.store;
     this.#connections = options.connections;
     this.#open = options.open;

@@ -20,12 +20,12 @@ export async function sendBytes(
 ): Promise<void> {
   const { request, entry, epoch, out, disk, parts } = reading;
   const { store, fetches } = parts;
-  const source = { fetches, request, entry, head, epoch };
-  const lifeline = new Lifeline(source, span);
+  const source = { fetches, request, entry, head, epoch, span };
+  const lifeline = new Lifeline(source);
   const passed = new Set<Flight>();
   let counted = -1;
-  const openGap = (missing: Span) => fetchGap(reading, head, missing);
-  const ahead = parts.parallel.for(source, span, openGap, passed);
+  const openGap = (missing: Span) => fetchGap(reading, head, span, missing);
+  const ahead = parts.parallel.for(source, openGap, passed);
   try {
     await sendBody(
       {
@@ -44,8 +44,8 @@ export async function sendBytes(
           if (flight && missing.start === span.start && !out.begun) onMissing?.(flight);
           return flight;
         },
-        fetchAll: all => watched(reading, head, fetches.gap(request, entry, head, epoch, all)),
-        fetchOwn: at => watched(reading, head, fetches.own(request, entry, head, epoch, at)),
+        fetchAll: all => watched(reading, head, fetches.gap(source, all)),
+        fetchOwn: at => watched(reading, head, fetches.own(source, at)),
         onProgress: (at, flight) => {
           const stretch = Math.floor(at / EXTENT);
           if (stretch !== counted) store.used(entry, head, at);
@@ -68,11 +68,12 @@ export async function sendBytes(
   }
 }
 
-/** Starts the fetch of what is missing of `span` from its first byte on. */
-export function fetchGap(reading: Reading, head: Head, { start, end }: Span): Flight | undefined {
+/** Starts the fetch of what is missing from there on. @param span all that the answer has, or is to have */
+export function fetchGap(reading: Reading, head: Head, span: Span, { start, end }: Span): Flight | undefined {
   const { request, entry, epoch, parts } = reading;
   const last = parts.fetches.gapEnd(entry, head, epoch, { start, end });
-  return watched(reading, head, parts.fetches.gap(request, entry, head, epoch, { start, end: last }));
+  const promised = { request, entry, head, epoch, span };
+  return watched(reading, head, parts.fetches.gap(promised, { start, end: last }));
 }
 
 function watched({ entry, parts }: Reading, head: Head, flight: Flight | undefined): Flight | undefined {

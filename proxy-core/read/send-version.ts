@@ -22,7 +22,7 @@ export async function sendVersion(reading: Reading, head: Head, wanted: Wanted, 
   if (gap !== undefined) note.outcome = 'PARTIAL';
   if (gap === span.start) {
     // Nothing can be promised before S3 has said that the first bytes are to be had.
-    lead = fetchGap(reading, head, { start: gap, end: span.end })?.join(gap, request);
+    lead = fetchGap(reading, head, span, { start: gap, end: span.end })?.join(gap, request);
     // The signature has ended, or what was known is of the past: S3 says so best.
     if (!lead) return reading.fetchAlone();
     const answer = await lead.flight.answer;

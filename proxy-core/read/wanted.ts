@@ -1,5 +1,5 @@
 import { ifRangeHolds, resolveRange, type Span } from '../request/index.ts';
-import type { Head, Part } from '../store/index.ts';
+import type { Head, ObjectEntry, Part } from '../store/index.ts';
 import type { ReadRequest } from './types.ts';
 
 /** What of an object a request wants, once its length is known. */
@@ -8,6 +8,16 @@ export interface Wanted {
   /** Undefined for an empty body. */
   readonly span: Span | undefined;
   readonly part: Part | undefined;
+}
+
+/** One version that is being sent in answer to one request. */
+export interface Promised {
+  readonly request: ReadRequest;
+  readonly entry: ObjectEntry;
+  readonly head: Head;
+  readonly epoch: string;
+  /** All that the answer has of it; undefined where that is somebody else's answer. */
+  readonly span: Span | undefined;
 }
 
 /**

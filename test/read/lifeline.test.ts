@@ -25,11 +25,12 @@ function setUp(endsAfter: number | undefined) {
   const opened: Held[] = [];
   const state = { missing: SPAN.start as number | undefined };
   const source = {
+    span: SPAN,
     request: { signature: { expiresAt: endsAfter === undefined ? undefined : Date.now() + endsAfter } },
     fetches: {
       firstMissing: (_entry: unknown, _head: unknown, _epoch: unknown, { start }: Span) =>
         state.missing === undefined ? undefined : Math.max(state.missing, start),
-      gap: (_request: unknown, _entry: unknown, _head: unknown, _epoch: unknown, missing: Span) => ({
+      gap: (_promised: unknown, missing: Span) => ({
         join: (at: number, _by: unknown, eager: boolean) => {
           expect(at).toBe(missing.start);
           const held = {
@@ -47,7 +48,7 @@ function setUp(endsAfter: number | undefined) {
       }),
     },
   } as unknown as Source;
-  return { lifeline: new Lifeline(source, SPAN), opened, state };
+  return { lifeline: new Lifeline(source), opened, state };
 }
 
 describe('an answer whose signature ends', () => {

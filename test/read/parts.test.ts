@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { Store } from '../../proxy-core/store/index.ts';
 import { ALICE, generatedBody, type Principal } from '../origin/index.ts';
-import { comparable, MIB, type Place, startPlace } from './helpers.ts';
+import { bytesOf, collect, comparable, MIB, type Place, startPlace } from './helpers.ts';
 
 const MODE = { headers: ['x-amz-checksum-mode', 'ENABLED'] };
 
@@ -38,6 +39,23 @@ async function uploadParts({ direct }: Place, key: string, parts: readonly Buffe
 const content = (size: number, seed: number) => generatedBody(size, seed).read(0, size);
 
 describe('partNumber', () => {
+  it('comes to its end, from S3, where all that was kept of it is purged in the middle', async () => {
+    const opened = vi.spyOn(Store.prototype, 'open');
+    const { client, get, origin } = await startPlace({ cache: { get_ttl: 3_600_000 } });
+    const store = opened.mock.contexts[0] as Store;
+    opened.mockRestore();
+    const body = generatedBody(36 * MIB);
+    origin.put('data', 'k', body, { partSize: 32 * MIB });
+    const ask = { query: '?partNumber=1' };
+    await get(ask);
+    const slow = await client.begin(ask);
+    const began = await bytesOf(slow, 100);
+    for await (const _ of store.care.purge(new AbortController().signal, { bucket: 'data', prefix: '' }, false));
+    const rest = await collect(slow);
+    expect(rest.complete).toBe(true);
+    expect(Buffer.concat([began, rest.body]).equals(body.read(0, 32 * MIB))).toBe(true);
+  });
+
   it('adds to the store what whole reads and ranges take from it, and is served from it, with its own checksums', async () => {
     const place = await startPlace();
     const parts = [content(5 * MIB, 1), content(6 * MIB, 2), content(70_001, 3)];
