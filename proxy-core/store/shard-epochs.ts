@@ -101,8 +101,8 @@ export class ShardEpochs {
     const began = performance.now();
     const { revision } = shard;
     const found = (await readOrNone(this.#options.scratch.volume, shard.path))?.toString('latin1') ?? '';
-    // What this process has written meanwhile is newer.
-    if (shard.revision !== revision || shard.replacing) return;
+    // What this process has written meanwhile is newer; while it is still writing, another one's write may be what was found.
+    if (shard.revision !== revision) return;
     if (isEpoch(found) || (found === '' && shard.epoch === '')) {
       shard.epoch = found;
       shard.lookedAt = began;

@@ -138,6 +138,28 @@ describe('where there is no room for an epoch of each object', () => {
     expect(fresh(store, entry)).toBe(false);
   });
 
+  it('another process’s write is seen while this one writes the shard for an object of its own', async () => {
+    const folder = tempFolder();
+    const [a, b] = [await openStore(folder, LIMIT), await openStore(folder, LIMIT)];
+    await Promise.all([flood(a.store), flood(b.store)]);
+    const entry = await keep(a.store, OBJECT);
+    const held: (() => void)[] = [];
+    const real = a.store.volume.rename.bind(a.store.volume);
+    const renames = vi.spyOn(a.store.volume, 'rename').mockImplementation(async (from, to) => {
+      if (to === shardFile(folder, OBJECT)) await new Promise<void>(go => held.push(go));
+      return real(from, to);
+    });
+    afterTest(() => renames.mockRestore());
+    const moving = a.store.moveOn([beside[0]!]);
+    await until(() => held.length === 1);
+    await b.store.moveOn([OBJECT]);
+    await a.store.catalog.look(OBJECT);
+    expect(fresh(a.store, entry)).toBe(false);
+    held[0]?.();
+    await moving;
+    expect(fresh(a.store, entry)).toBe(false);
+  });
+
   it('two processes that write at the same time both end what was fresh', async () => {
     const folder = tempFolder();
     const [a, b] = [await openStore(folder, LIMIT), await openStore(folder, LIMIT)];
