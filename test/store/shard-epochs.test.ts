@@ -4,6 +4,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { isFresh } from '../../proxy-core/freshness/index.ts';
 import type { ObjectAddress } from '../../proxy-core/request/index.ts';
 import { objectHash } from '../../proxy-core/store/disk/paths.ts';
+import { newEpoch } from '../../proxy-core/store/epoch.ts';
 import type { ObjectEntry, Store } from '../../proxy-core/store/index.ts';
 import { address, afterTest, diskUsage, filesIn, headOf, openStore, tempFolder, until } from './helpers.ts';
 
@@ -218,6 +219,23 @@ describe('where there is no room for an epoch of each object', () => {
     expect(entry.epoch).not.toBe(epoch);
     expect(readFileSync(entry.paths.epoch, 'latin1')).toBe(entry.epoch);
     expect(existsSync(shardFile(folder, OBJECT))).toBe(false);
+  });
+
+  it('epochs that have gone since need room again', async () => {
+    const folder = tempFolder();
+    const { store } = await openStore(folder, LIMIT);
+    // As over hours: those of a quarter of an hour ago are evicted, and known in memory only.
+    const objects = others.slice(0, 200);
+    for (const object of objects) store.catalog.entry(object).ownEpoch = newEpoch();
+    await store.moveOn(objects);
+    expect(diskUsage(join(folder, 'buckets'))).toBeLessThan(LIMIT.maxDiskBytes / 8);
+    for (const object of objects) {
+      const { epoch } = store.catalog.entry(object);
+      expect((await store.catalog.look(object)).epoch).toBe(epoch);
+    }
+    const another = await openStore(folder, LIMIT);
+    for (const object of objects)
+      expect((await another.store.catalog.look(object)).epoch).toBe((await store.catalog.look(object)).epoch);
   });
 
   it('a folder that takes no epochs leaves the object dirty, and is brought to it later', async () => {
