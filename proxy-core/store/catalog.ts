@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { ObjectAddress } from '../request/index.ts';
 import { DirtyEpochs, type EpochRoom } from './dirty-epochs.ts';
 import { decodeHead, decodePart, encodePart } from './disk/head-file.ts';
+import { EPOCH_KEPT } from './disk/leaves.ts';
 import { objectHash } from './disk/paths.ts';
 import type { Scratch } from './disk/scratch.ts';
 import { LOOK_EVERY, ObjectEntry } from './entry.ts';
@@ -132,7 +133,7 @@ export class Catalog {
     this.#entries.set(entry.address.storeKey, entry);
     if (old && old.version !== head.version) void this.#options.extents.removeAll(entry, old);
     // The new one may come to the disk late or never, and the other processes, or this one after a restart, must not go by the old.
-    if (old && entry.filed && !isSameHead(old, head)) this.#distrustFiled(entry, old, epoch);
+    if (old && entry.filed && !isSameHead(old, head)) this.#distrustOlder(entry, old, epoch);
   }
 
   /**
@@ -181,11 +182,11 @@ export class Catalog {
     entry.revision++;
     if (!head || headEpoch === '!') return;
     // On the volume, too: another process, or the next look of this one, would take the head for fresh again.
-    this.#distrustFiled(entry, head, headEpoch);
+    void this.#files.stamp(entry, head, { validatedAt: 0, epoch: headEpoch }).catch(() => {});
   }
 
-  #distrustFiled(entry: ObjectEntry, head: Head, epoch: string): void {
-    void this.#files.stamp(entry, head, { validatedAt: 0, epoch }).catch(() => {});
+  #distrustOlder(entry: ObjectEntry, old: Head, epoch: string): void {
+    void this.#files.distrustOlder(entry, old, epoch).catch(() => {});
   }
 
   /** S3 says the object is gone: its head goes, and its bytes; not what another process has written since. */
@@ -293,6 +294,8 @@ export class Catalog {
       const [epoch, file] = await Promise.all([this.#files.ownEpoch(entry), this.#files.head(entry)]);
       // What this process has learnt meanwhile is newer; another one's write, if this look saw one, is seen by the next.
       if (entry.revision !== revision || this.#dirty.has(entry)) return entry;
+      // Another process may have written it so long ago that not even the epoch is left: then only a head that is there counts.
+      if (began - entry.lookedAt > EPOCH_KEPT) entry.headEpoch = '!';
       entry.lookedAt = began;
       this.#adoptEpoch(entry, epoch);
       this.#adopt(entry, file);
@@ -334,6 +337,8 @@ export class Catalog {
     const isOlder = found.stamp.epoch !== entry.epoch || found.stamp.validatedAt < entry.validatedAt;
     if (isCurrent && isOlder && !isSame) {
       entry.inline &&= entry.head?.version === found.head.version;
+      const { validatedAt, epoch } = found.stamp;
+      if (validatedAt > 0 && epoch === entry.epoch) this.#distrustOlder(entry, found.head, epoch);
       return;
     }
     if (entry.head?.written !== undefined && found.head.written === undefined) this.#options.onRead(entry);
