@@ -23,6 +23,8 @@ export interface CatalogOptions {
   readonly maxEntries: number;
   /** True when no other process uses the volume, so that what is in memory can't have been overtaken. */
   readonly alone: () => boolean;
+  /** Now on the volume's clock, ms. */
+  readonly now: () => number;
   readonly onCorrupt: (path: string) => void;
   /** An upload is one that nobody has read no longer: S3 has told a reader of it, or of another version, or that it is gone. */
   readonly onRead: (entry: ObjectEntry) => void;
@@ -101,7 +103,7 @@ export class Catalog {
       const entry = this.known(key);
       if (!entry) continue;
       entry.lookedAt = Number.NEGATIVE_INFINITY;
-      entry.revision++;
+      entry.told++;
     }
   }
 
@@ -129,7 +131,9 @@ export class Catalog {
     if (old?.written !== undefined && head.written === undefined) this.#options.onRead(entry);
     this.#options.onKnown(entry);
     entry.setHead(head, validatedAt, epoch, entry.inline && old?.version === head.version);
-    entry.lookedAt = performance.now();
+    // As good as a look when S3 was asked, but for what another process has told since.
+    const asked = performance.now() - Math.max(0, this.#options.now() - validatedAt);
+    if (entry.told === entry.heard) entry.lookedAt = Math.max(entry.lookedAt, asked);
     this.#entries.set(entry.address.storeKey, entry);
     if (old && old.version !== head.version) void this.#options.extents.removeAll(entry, old);
     // The new one may come to the disk late or never, and the other processes, or this one after a restart, must not go by the old.
@@ -207,7 +211,9 @@ export class Catalog {
     entry.setHead(undefined, 0, '', false);
     entry.filed = false;
     entry.lookedAt = Number.NEGATIVE_INFINITY;
-    if (epoch) entry.ownEpoch = '';
+    if (!epoch) return;
+    entry.ownEpoch = '';
+    entry.writes++;
   }
 
   /** The same for all objects in memory that `are`. */
@@ -289,15 +295,20 @@ export class Catalog {
 
   async #look(entry: ObjectEntry): Promise<ObjectEntry> {
     const began = performance.now();
-    const { revision } = entry;
+    const { revision, writes, told } = entry;
     try {
       const [epoch, file] = await Promise.all([this.#files.ownEpoch(entry), this.#files.head(entry)]);
-      // What this process has learnt meanwhile is newer; another one's write, if this look saw one, is seen by the next.
-      if (entry.revision !== revision || this.#dirty.has(entry)) return entry;
+      // What this process has written meanwhile is newer, and so is what was found by a look that began later.
+      if (entry.writes !== writes || this.#dirty.has(entry) || began < entry.lookBegan) return entry;
+      entry.lookBegan = began;
+      this.#adoptEpoch(entry, epoch);
+      // The head that it has learnt meanwhile is, too; in which epoch that counts is what was found.
+      if (entry.revision !== revision) return entry;
       // Another process may have written it so long ago that not even the epoch is left: then only a head that is there counts.
       if (began - entry.lookedAt > EPOCH_KEPT) entry.headEpoch = '!';
-      entry.lookedAt = began;
-      this.#adoptEpoch(entry, epoch);
+      // Of a write that was told of meanwhile the next look knows.
+      entry.heard = told;
+      if (entry.told === told) entry.lookedAt = began;
       this.#adopt(entry, file);
     } catch (error) {
       this.#options.onUnread(error as Error);

@@ -68,6 +68,7 @@ export class DirtyEpochs {
     const before = this.#dirty.get(storeKey)?.before ?? entry.ownEpoch;
     entry.ownEpoch = newEpoch();
     entry.revision++;
+    entry.writes++;
     const recording = this.#record(entry, epoch, before).catch(error => {
       this.#options.onProblem(
         `a write could not be recorded in the cache, so S3 is asked about its object each time: ${inWords(error)}`,
@@ -98,6 +99,7 @@ export class DirtyEpochs {
     this.#dirty.delete(storeKey);
     entry.ownEpoch = isOwn ? epoch : replaced;
     entry.revision++;
+    entry.writes++;
   }
 
   /** Eviction has removed it since it was seen: another one needs room as the first one did. */

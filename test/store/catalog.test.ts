@@ -216,6 +216,54 @@ describe('a head', () => {
     expect(fresh(store, entry)).toBe(false);
   });
 
+  it('is not fresh after another process’s write to who looks while the next one is told of', async () => {
+    const folder = tempFolder();
+    const { store } = await openStore(folder);
+    const other = await openStore(folder);
+    const entry = await store.catalog.look(OBJECT);
+    await keep(store, entry, headOf(5));
+    await other.store.moveOn([OBJECT]);
+    const reads = hold(store, 'readFile', isEpoch);
+    const looking = store.catalog.look(OBJECT);
+    await until(() => reads.length === 1);
+    await other.store.moveOn([OBJECT]);
+    reads[0]!.go();
+    await looking;
+    expect(fresh(store, entry)).toBe(false);
+    expect(store.catalog.recent(OBJECT)).toBeUndefined();
+  });
+
+  it('is not fresh after another process’s write to who looks while an answer of before it comes', async () => {
+    const folder = tempFolder();
+    const { store } = await openStore(folder);
+    const other = await openStore(folder);
+    const entry = await store.catalog.look(OBJECT);
+    const stamp = { validatedAt: store.now(), epoch: entry.epoch };
+    await keep(store, entry, headOf(5));
+    await other.store.moveOn([OBJECT]);
+    store.adopt(entry, headOf(5), stamp);
+    expect(store.catalog.recent(OBJECT)).toBeUndefined();
+    const reads = hold(store, 'readFile', isEpoch);
+    const looking = store.catalog.look(OBJECT);
+    await until(() => reads.length === 1);
+    store.adopt(entry, headOf(5), stamp);
+    reads[0]!.go();
+    await looking;
+    expect(fresh(store, entry)).toBe(false);
+  });
+
+  it('is looked at anew a second after S3 was asked, however late it answered', async () => {
+    const folder = tempFolder();
+    const { store } = await openStore(folder);
+    await openStore(folder);
+    const entry = await store.catalog.look(OBJECT);
+    entry.lookedAt = performance.now() - 3000;
+    store.adopt(entry, headOf(5), { validatedAt: store.now() - 3000, epoch: entry.epoch });
+    expect(store.catalog.recent(OBJECT)).toBeUndefined();
+    store.adopt(entry, headOf(5), { validatedAt: store.now(), epoch: entry.epoch });
+    expect(store.catalog.recent(OBJECT)).toBe(entry);
+  });
+
   it('has its stamp overwritten in place when S3 vouches for it again, and others see that', async () => {
     const folder = tempFolder();
     const { store } = await openStore(folder);

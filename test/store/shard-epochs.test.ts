@@ -161,6 +161,28 @@ describe('where there is no room for an epoch of each object', () => {
     expect(fresh(a.store, entry)).toBe(false);
   });
 
+  it('another process’s write is seen by who looks while it tells of one of another object', async () => {
+    const folder = tempFolder();
+    const [a, b] = [await openStore(folder, LIMIT), await openStore(folder, LIMIT)];
+    await Promise.all([flood(a.store), flood(b.store)]);
+    const entry = await keep(a.store, OBJECT);
+    await b.store.moveOn([OBJECT]);
+    const held: (() => void)[] = [];
+    const real = a.store.volume.readFile.bind(a.store.volume);
+    const reads = vi.spyOn(a.store.volume, 'readFile').mockImplementation(async path => {
+      const found = await real(path);
+      if (path === shardFile(folder, OBJECT)) await new Promise<void>(go => held.push(go));
+      return found;
+    });
+    afterTest(() => reads.mockRestore());
+    const looking = a.store.catalog.look(OBJECT);
+    await until(() => held.length === 1);
+    await b.store.moveOn([beside[0]!]);
+    held[0]?.();
+    await looking;
+    expect(fresh(a.store, entry)).toBe(false);
+  });
+
   it('two processes that write at the same time both end what was fresh', async () => {
     const folder = tempFolder();
     const [a, b] = [await openStore(folder, LIMIT), await openStore(folder, LIMIT)];
