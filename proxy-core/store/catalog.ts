@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { ObjectAddress } from '../request/index.ts';
 import { DirtyEpochs, type EpochRoom } from './dirty-epochs.ts';
 import { decodeHead, decodePart, encodePart } from './disk/head-file.ts';
+import { EPOCH_KEPT } from './disk/leaves.ts';
 import { objectHash } from './disk/paths.ts';
 import type { Scratch } from './disk/scratch.ts';
 import { LOOK_EVERY, ObjectEntry } from './entry.ts';
@@ -22,6 +23,8 @@ export interface CatalogOptions {
   readonly maxEntries: number;
   /** True when no other process uses the volume, so that what is in memory can't have been overtaken. */
   readonly alone: () => boolean;
+  /** Now on the volume's clock, ms. */
+  readonly now: () => number;
   readonly onCorrupt: (path: string) => void;
   /** An upload is one that nobody has read no longer: S3 has told a reader of it, or of another version, or that it is gone. */
   readonly onRead: (entry: ObjectEntry) => void;
@@ -100,7 +103,7 @@ export class Catalog {
       const entry = this.known(key);
       if (!entry) continue;
       entry.lookedAt = Number.NEGATIVE_INFINITY;
-      entry.revision++;
+      entry.told++;
     }
   }
 
@@ -128,11 +131,13 @@ export class Catalog {
     if (old?.written !== undefined && head.written === undefined) this.#options.onRead(entry);
     this.#options.onKnown(entry);
     entry.setHead(head, validatedAt, epoch, entry.inline && old?.version === head.version);
-    entry.lookedAt = performance.now();
+    // As good as a look when S3 was asked, but for what another process has told since.
+    const asked = performance.now() - Math.max(0, this.#options.now() - validatedAt);
+    if (entry.told === entry.heard) entry.lookedAt = Math.max(entry.lookedAt, asked);
     this.#entries.set(entry.address.storeKey, entry);
     if (old && old.version !== head.version) void this.#options.extents.removeAll(entry, old);
     // The new one may come to the disk late or never, and the other processes, or this one after a restart, must not go by the old.
-    if (old && entry.filed && !isSameHead(old, head)) this.#distrustFiled(entry, old, epoch);
+    if (old && entry.filed && !isSameHead(old, head)) this.#distrustOlder(entry, old, epoch);
   }
 
   /**
@@ -181,11 +186,11 @@ export class Catalog {
     entry.revision++;
     if (!head || headEpoch === '!') return;
     // On the volume, too: another process, or the next look of this one, would take the head for fresh again.
-    this.#distrustFiled(entry, head, headEpoch);
+    void this.#files.stamp(entry, head, { validatedAt: 0, epoch: headEpoch }).catch(() => {});
   }
 
-  #distrustFiled(entry: ObjectEntry, head: Head, epoch: string): void {
-    void this.#files.stamp(entry, head, { validatedAt: 0, epoch }).catch(() => {});
+  #distrustOlder(entry: ObjectEntry, old: Head, epoch: string): void {
+    void this.#files.distrustOlder(entry, old, epoch).catch(() => {});
   }
 
   /** S3 says the object is gone: its head goes, and its bytes; not what another process has written since. */
@@ -206,7 +211,9 @@ export class Catalog {
     entry.setHead(undefined, 0, '', false);
     entry.filed = false;
     entry.lookedAt = Number.NEGATIVE_INFINITY;
-    if (epoch) entry.ownEpoch = '';
+    if (!epoch) return;
+    entry.ownEpoch = '';
+    entry.writes++;
   }
 
   /** The same for all objects in memory that `are`. */
@@ -288,13 +295,20 @@ export class Catalog {
 
   async #look(entry: ObjectEntry): Promise<ObjectEntry> {
     const began = performance.now();
-    const { revision } = entry;
+    const { revision, writes, told } = entry;
     try {
       const [epoch, file] = await Promise.all([this.#files.ownEpoch(entry), this.#files.head(entry)]);
-      // What this process has learnt meanwhile is newer; another one's write, if this look saw one, is seen by the next.
-      if (entry.revision !== revision || this.#dirty.has(entry)) return entry;
-      entry.lookedAt = began;
+      // What this process has written meanwhile is newer, and so is what was found by a look that began later.
+      if (entry.writes !== writes || this.#dirty.has(entry) || began < entry.lookBegan) return entry;
+      entry.lookBegan = began;
       this.#adoptEpoch(entry, epoch);
+      // The head that it has learnt meanwhile is, too; in which epoch that counts is what was found.
+      if (entry.revision !== revision) return entry;
+      // Another process may have written it so long ago that not even the epoch is left: then only a head that is there counts.
+      if (began - entry.lookedAt > EPOCH_KEPT) entry.headEpoch = '!';
+      // Of a write that was told of meanwhile the next look knows.
+      entry.heard = told;
+      if (entry.told === told) entry.lookedAt = began;
       this.#adopt(entry, file);
     } catch (error) {
       this.#options.onUnread(error as Error);
@@ -334,6 +348,8 @@ export class Catalog {
     const isOlder = found.stamp.epoch !== entry.epoch || found.stamp.validatedAt < entry.validatedAt;
     if (isCurrent && isOlder && !isSame) {
       entry.inline &&= entry.head?.version === found.head.version;
+      const { validatedAt, epoch } = found.stamp;
+      if (validatedAt > 0 && epoch === entry.epoch) this.#distrustOlder(entry, found.head, epoch);
       return;
     }
     if (entry.head?.written !== undefined && found.head.written === undefined) this.#options.onRead(entry);

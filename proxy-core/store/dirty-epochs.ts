@@ -1,4 +1,4 @@
-import { inWords } from './disk/disk-error.ts';
+import { inWords, isMissing } from './disk/disk-error.ts';
 import type { Scratch } from './disk/scratch.ts';
 import type { ObjectEntry } from './entry.ts';
 import { newEpoch } from './epoch.ts';
@@ -68,6 +68,7 @@ export class DirtyEpochs {
     const before = this.#dirty.get(storeKey)?.before ?? entry.ownEpoch;
     entry.ownEpoch = newEpoch();
     entry.revision++;
+    entry.writes++;
     const recording = this.#record(entry, epoch, before).catch(error => {
       this.#options.onProblem(
         `a write could not be recorded in the cache, so S3 is asked about its object each time: ${inWords(error)}`,
@@ -89,25 +90,32 @@ export class DirtyEpochs {
 
   async #record(entry: ObjectEntry, epoch: string, before: string): Promise<void> {
     const { shards } = this.#options;
-    const isOwn = await this.#recordOwn(entry, epoch, before);
+    const replaced = before === '' || (await this.#isGone(entry)) ? '' : before;
+    const isOwn = await this.#recordOwn(entry, epoch, replaced);
     if (!isOwn) await shards.replace(shards.of(entry.paths.hash));
     // Overtaken by a later write, whose epoch is still on its way.
     const { storeKey } = entry.address;
     if (this.#dirty.get(storeKey)?.epoch !== epoch) return;
     this.#dirty.delete(storeKey);
-    entry.ownEpoch = isOwn ? epoch : before;
+    entry.ownEpoch = isOwn ? epoch : replaced;
     entry.revision++;
+    entry.writes++;
+  }
+
+  /** Eviction has removed it since it was seen: another one needs room as the first one did. */
+  #isGone({ paths }: ObjectEntry): Promise<boolean> {
+    return this.#options.scratch.volume.stat(paths.epoch).then(() => false, isMissing);
   }
 
   /** False where there is no room for it. What replaces another one needs none. */
-  async #recordOwn(entry: ObjectEntry, epoch: string, before: string): Promise<boolean> {
+  async #recordOwn(entry: ObjectEntry, epoch: string, replaced: string): Promise<boolean> {
     const { scratch, room } = this.#options;
     const { paths } = entry;
-    if (before === '' && !(await room.reserve())) return false;
+    if (replaced === '' && !(await room.reserve())) return false;
     try {
       return await scratch.publish(paths.epoch, paths.leaf, Buffer.from(epoch, 'latin1'));
     } finally {
-      if (before === '') room.release();
+      if (replaced === '') room.release();
     }
   }
 

@@ -36,8 +36,15 @@ export class ObjectEntry {
   /** Monotonic ms of the last look at the volume. */
   lookedAt = Number.NEGATIVE_INFINITY;
   stampedAt = Number.NEGATIVE_INFINITY;
+  /** Monotonic ms at which the latest look began whose finding was taken over. */
+  lookBegan = Number.NEGATIVE_INFINITY;
   /** Counts what this process changed, so that a look at the volume that began earlier does not undo it. */
   revision = 0;
+  /** The same for its epoch alone. */
+  writes = 0;
+  /** Counts what other processes have told of their writes; and up to which of them the volume was looked at. */
+  told = 0;
+  heard = 0;
   readonly parts = new Map<number, Part>();
   /** What of the current version is being written. */
   claims = new Claims();

@@ -109,6 +109,16 @@ export class ObjectFiles {
     });
   }
 
+  /** The head that is on the volume is an older one than the entry's, and to be asked about, until that one has come there. */
+  distrustOlder(entry: ObjectEntry, { version }: Head, epoch: string): Promise<void> {
+    this.#behind.add(entry);
+    return this.#inTurn(entry, async () => {
+      if (!this.#behind.has(entry)) return;
+      const stamp = encodeStamp({ validatedAt: 0, epoch }, version);
+      await this.#options.scratch.overwrite(entry.paths.head, Buffer.from(stamp, 'latin1'));
+    });
+  }
+
   /** Removes the head of an object that had this epoch when S3 said that it is gone, unless there is another one by now. */
   remove(entry: ObjectEntry, epoch: string): Promise<void> {
     return this.#inTurn(entry, async () => {

@@ -13,8 +13,12 @@ export class Shard {
   epoch = '';
   /** Monotonic ms of the last look at the volume. */
   lookedAt = Number.NEGATIVE_INFINITY;
-  /** Counts what this process changed, so that a look that began earlier does not undo it. */
-  revision = 0;
+  /** Monotonic ms at which the latest look began whose finding was taken over. */
+  lookBegan = Number.NEGATIVE_INFINITY;
+  /** Counts what this process wrote, so that a look that began earlier does not undo it. */
+  writes = 0;
+  /** Counts what other processes have told of their writes. */
+  told = 0;
   looking: Promise<void> | undefined;
   replacing: Promise<void> | undefined;
   /** Replaces it once more, for writes that came while it was being replaced. */
@@ -69,7 +73,7 @@ export class ShardEpochs {
   lookAgain(shard: Shard): void {
     shard.lookedAt = Number.NEGATIVE_INFINITY;
     shard.looking = undefined;
-    shard.revision++;
+    shard.told++;
   }
 
   /** Gives the shard a new epoch, on the volume, after this call: those who come while that is done share the next one. */
@@ -94,23 +98,24 @@ export class ShardEpochs {
     const { path } = shard;
     await this.#options.scratch.replace(path, path.slice(0, path.lastIndexOf('/')), Buffer.from(epoch, 'latin1'));
     shard.epoch = epoch;
-    shard.revision++;
+    shard.writes++;
   }
 
   async #look(shard: Shard): Promise<void> {
     const began = performance.now();
-    const { revision } = shard;
+    const { writes, told } = shard;
     const found = (await readOrNone(this.#options.scratch.volume, shard.path))?.toString('latin1') ?? '';
-    // What this process has written meanwhile is newer.
-    if (shard.revision !== revision || shard.replacing) return;
-    if (isEpoch(found) || (found === '' && shard.epoch === '')) {
-      shard.epoch = found;
-      shard.lookedAt = began;
-      return;
-    }
+    // What this process has written meanwhile is newer, and so is what was found by a look that began later.
+    if (shard.writes !== writes || began < shard.lookBegan) return;
+    shard.lookBegan = began;
     // One that is gone or damaged can't be told from none, which would bring back what was true before a write.
-    this.#options.onCorrupt(shard.path);
-    await this.replace(shard);
-    shard.lookedAt = began;
+    const isSound = isEpoch(found) || (found === '' && shard.epoch === '');
+    if (isSound) shard.epoch = found;
+    else {
+      this.#options.onCorrupt(shard.path);
+      await this.replace(shard);
+    }
+    // Of a write that was told of meanwhile the next look knows.
+    if (shard.told === told) shard.lookedAt = began;
   }
 }

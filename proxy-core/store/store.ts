@@ -85,6 +85,7 @@ export class Store implements UploadStore {
       epochRoom: new RecordRoom(capacity),
       maxEntries: options.maxHeads,
       alone,
+      now: () => disk.now(),
       onCorrupt,
       onRead: entry => capacity.removeUnread(entry.paths.hash),
       onKnown: ({ folder, address, paths }) => disk.pins.met(folder, address.key, paths.hash),

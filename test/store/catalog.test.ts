@@ -158,6 +158,112 @@ describe('a head', () => {
     expect(await second.store.catalog.look(OBJECT)).toMatchObject({ head: older, validatedAt: 0 });
   });
 
+  it('is not vouched for in place of a newer one for which there was no room', async () => {
+    const folder = tempFolder();
+    const { store } = await openStore(folder);
+    const entry = await store.catalog.look(OBJECT);
+    const sent = store.now() - 5000;
+    await keep(store, entry, headOf(5, '"e"', ['x-amz-tagging-count', '1']), sent);
+    const refusing = vi.spyOn(store.capacity, 'reserve').mockResolvedValue(false);
+    await keep(store, entry, headOf(5, '"e"', ['x-amz-tagging-count', '2']), sent + 1000);
+    refusing.mockRestore();
+    store.catalog.touch(entry, sent + 2000, '', TTL);
+    await store.volume.drained();
+    const second = await openStore(folder);
+    expect(await second.store.catalog.look(OBJECT)).toMatchObject({ validatedAt: 0 });
+  });
+
+  it('that a look did not find, is not fresh in place of a newer one that never came to the volume', async () => {
+    const folder = tempFolder();
+    const first = await openStore(folder);
+    await keep(first.store, await first.store.catalog.look(OBJECT), headOf(5, '"old"'));
+    await first.close();
+    const { store, close } = await openStore(folder);
+    const unread = vi.spyOn(store.volume, 'readFile').mockRejectedValue(new Error('unread'));
+    const entry = await store.catalog.look(OBJECT);
+    unread.mockRestore();
+    store.adopt(entry, headOf(6, '"new"'), { validatedAt: store.now(), epoch: entry.epoch });
+    entry.lookedAt = performance.now() - 2000;
+    await openStore(folder);
+    await until(() => !store.catalog.recent(OBJECT));
+    await store.catalog.look(OBJECT);
+    expect(entry.head?.length).toBe(6);
+    await store.volume.drained();
+    await close();
+    const later = await openStore(folder);
+    expect(fresh(later.store, await later.store.catalog.look(OBJECT))).toBe(false);
+  });
+
+  it.each([
+    ['a process that was told', (_: ObjectEntry) => {}],
+    [
+      'one that was not, but has not looked for so long',
+      (entry: ObjectEntry) => {
+        entry.lookedAt = performance.now() - 16 * 60_000;
+      },
+    ],
+  ])('in memory only is not fresh after a write whose epoch has come and gone: %s', async (_, wait) => {
+    const folder = tempFolder();
+    const { store } = await openStore(folder);
+    const other = await openStore(folder);
+    const entry = await store.catalog.look(OBJECT);
+    store.adopt(entry, headOf(5), { validatedAt: store.now(), epoch: entry.epoch });
+    await other.store.moveOn([OBJECT]);
+    // As eviction does when it is old enough, and has no head.
+    rmSync(entry.paths.epoch);
+    wait(entry);
+    await store.catalog.look(OBJECT);
+    expect(fresh(store, entry)).toBe(false);
+  });
+
+  it('is not fresh after another process’s write to who looks while the next one is told of', async () => {
+    const folder = tempFolder();
+    const { store } = await openStore(folder);
+    const other = await openStore(folder);
+    const entry = await store.catalog.look(OBJECT);
+    await keep(store, entry, headOf(5));
+    await other.store.moveOn([OBJECT]);
+    const reads = hold(store, 'readFile', isEpoch);
+    const looking = store.catalog.look(OBJECT);
+    await until(() => reads.length === 1);
+    await other.store.moveOn([OBJECT]);
+    reads[0]!.go();
+    await looking;
+    expect(fresh(store, entry)).toBe(false);
+    expect(store.catalog.recent(OBJECT)).toBeUndefined();
+  });
+
+  it('is not fresh after another process’s write to who looks while an answer of before it comes', async () => {
+    const folder = tempFolder();
+    const { store } = await openStore(folder);
+    const other = await openStore(folder);
+    const entry = await store.catalog.look(OBJECT);
+    const stamp = { validatedAt: store.now(), epoch: entry.epoch };
+    await keep(store, entry, headOf(5));
+    await other.store.moveOn([OBJECT]);
+    store.adopt(entry, headOf(5), stamp);
+    expect(store.catalog.recent(OBJECT)).toBeUndefined();
+    const reads = hold(store, 'readFile', isEpoch);
+    const looking = store.catalog.look(OBJECT);
+    await until(() => reads.length === 1);
+    store.adopt(entry, headOf(5), stamp);
+    reads[0]!.go();
+    await looking;
+    expect(fresh(store, entry)).toBe(false);
+  });
+
+  it('is looked at anew a second after S3 was asked, however late it answered', async () => {
+    const folder = tempFolder();
+    const { store } = await openStore(folder);
+    await openStore(folder);
+    const entry = await store.catalog.look(OBJECT);
+    entry.lookedAt = performance.now() - 3000;
+    store.adopt(entry, headOf(5), { validatedAt: store.now() - 3000, epoch: entry.epoch });
+    expect(store.catalog.recent(OBJECT)).toBeUndefined();
+    store.adopt(entry, headOf(5), { validatedAt: store.now(), epoch: entry.epoch });
+    expect(store.catalog.recent(OBJECT)).toBe(entry);
+  });
+
   it('has its stamp overwritten in place when S3 vouches for it again, and others see that', async () => {
     const folder = tempFolder();
     const { store } = await openStore(folder);

@@ -4,6 +4,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { isFresh } from '../../proxy-core/freshness/index.ts';
 import type { ObjectAddress } from '../../proxy-core/request/index.ts';
 import { objectHash } from '../../proxy-core/store/disk/paths.ts';
+import { newEpoch } from '../../proxy-core/store/epoch.ts';
 import type { ObjectEntry, Store } from '../../proxy-core/store/index.ts';
 import { address, afterTest, diskUsage, filesIn, headOf, openStore, tempFolder, until } from './helpers.ts';
 
@@ -138,6 +139,50 @@ describe('where there is no room for an epoch of each object', () => {
     expect(fresh(store, entry)).toBe(false);
   });
 
+  it('another process’s write is seen while this one writes the shard for an object of its own', async () => {
+    const folder = tempFolder();
+    const [a, b] = [await openStore(folder, LIMIT), await openStore(folder, LIMIT)];
+    await Promise.all([flood(a.store), flood(b.store)]);
+    const entry = await keep(a.store, OBJECT);
+    const held: (() => void)[] = [];
+    const real = a.store.volume.rename.bind(a.store.volume);
+    const renames = vi.spyOn(a.store.volume, 'rename').mockImplementation(async (from, to) => {
+      if (to === shardFile(folder, OBJECT)) await new Promise<void>(go => held.push(go));
+      return real(from, to);
+    });
+    afterTest(() => renames.mockRestore());
+    const moving = a.store.moveOn([beside[0]!]);
+    await until(() => held.length === 1);
+    await b.store.moveOn([OBJECT]);
+    await a.store.catalog.look(OBJECT);
+    expect(fresh(a.store, entry)).toBe(false);
+    held[0]?.();
+    await moving;
+    expect(fresh(a.store, entry)).toBe(false);
+  });
+
+  it('another process’s write is seen by who looks while it tells of one of another object', async () => {
+    const folder = tempFolder();
+    const [a, b] = [await openStore(folder, LIMIT), await openStore(folder, LIMIT)];
+    await Promise.all([flood(a.store), flood(b.store)]);
+    const entry = await keep(a.store, OBJECT);
+    await b.store.moveOn([OBJECT]);
+    const held: (() => void)[] = [];
+    const real = a.store.volume.readFile.bind(a.store.volume);
+    const reads = vi.spyOn(a.store.volume, 'readFile').mockImplementation(async path => {
+      const found = await real(path);
+      if (path === shardFile(folder, OBJECT)) await new Promise<void>(go => held.push(go));
+      return found;
+    });
+    afterTest(() => reads.mockRestore());
+    const looking = a.store.catalog.look(OBJECT);
+    await until(() => held.length === 1);
+    await b.store.moveOn([beside[0]!]);
+    held[0]?.();
+    await looking;
+    expect(fresh(a.store, entry)).toBe(false);
+  });
+
   it('two processes that write at the same time both end what was fresh', async () => {
     const folder = tempFolder();
     const [a, b] = [await openStore(folder, LIMIT), await openStore(folder, LIMIT)];
@@ -196,6 +241,23 @@ describe('where there is no room for an epoch of each object', () => {
     expect(entry.epoch).not.toBe(epoch);
     expect(readFileSync(entry.paths.epoch, 'latin1')).toBe(entry.epoch);
     expect(existsSync(shardFile(folder, OBJECT))).toBe(false);
+  });
+
+  it('epochs that have gone since need room again', async () => {
+    const folder = tempFolder();
+    const { store } = await openStore(folder, LIMIT);
+    // As over hours: those of a quarter of an hour ago are evicted, and known in memory only.
+    const objects = others.slice(0, 200);
+    for (const object of objects) store.catalog.entry(object).ownEpoch = newEpoch();
+    await store.moveOn(objects);
+    expect(diskUsage(join(folder, 'buckets'))).toBeLessThan(LIMIT.maxDiskBytes / 8);
+    for (const object of objects) {
+      const { epoch } = store.catalog.entry(object);
+      expect((await store.catalog.look(object)).epoch).toBe(epoch);
+    }
+    const another = await openStore(folder, LIMIT);
+    for (const object of objects)
+      expect((await another.store.catalog.look(object)).epoch).toBe((await store.catalog.look(object)).epoch);
   });
 
   it('a folder that takes no epochs leaves the object dirty, and is brought to it later', async () => {
