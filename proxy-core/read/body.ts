@@ -5,6 +5,7 @@ import type { Flight } from './flight.ts';
 import type { FlightReader } from './flight-reader.ts';
 import type { Flights } from './flights.ts';
 import type { Outlet } from './outlet.ts';
+import type { Passed } from './passed.ts';
 import { Rescue } from './rescue.ts';
 import type { Note, ReadRequest } from './types.ts';
 
@@ -29,8 +30,7 @@ export interface BodyContext {
   readonly out: Outlet;
   readonly note: Note;
   readonly disk: DiskTurn;
-  /** Flights that were waited for long enough. */
-  readonly passed: Set<Flight>;
+  readonly passed: Passed;
   /** Starts a fetch of what is missing of this version from the span's first byte on. Undefined when it can't be asked for. */
   fetchGap(missing: Span): Flight | undefined;
   /** The same for all of the span, whatever is kept of it. */

@@ -19,6 +19,9 @@ export interface FetchesOptions {
   readonly onEvent: (key: string, message: string) => void;
 }
 
+/** Flights from which nobody should expect anything who can ask by himself. */
+const LAGGARDS = { has: ({ lags }: Flight) => lags };
+
 /** What goes out to S3 for reads: always the caller's own request, with no more added than its signature leaves free. */
 export class Fetches {
   readonly flights = new Flights();
@@ -69,7 +72,7 @@ export class Fetches {
     return this.flights.start({ ...options, upstream: answer.upstream, sentAt, onBytes: () => {} });
   }
 
-  /** First byte of `span` that is in no tier and that no flight, or none that is trusted, is bringing. */
+  /** First byte of `span` that is in no tier and that no flight, or none that keeps up and is trusted, is bringing. */
   firstMissing(
     entry: ObjectEntry,
     head: Head,
@@ -81,7 +84,7 @@ export class Fetches {
     while (at <= span.end) {
       const gap = this.#store.firstGap(entry, head, { start: at, end: span.end });
       if (gap === undefined) return undefined;
-      const flight = this.flights.offering(entry, epoch, head.version, gap);
+      const flight = this.flights.offering(entry, epoch, head.version, gap, LAGGARDS);
       if (!flight || !trusted(flight)) return gap;
       at = flight.last + 1;
     }

@@ -1,5 +1,5 @@
 import type { RawHeaders, Span } from '../request/index.ts';
-import type { Head, ObjectEntry } from '../store/index.ts';
+import { EXTENT, type Head, type ObjectEntry } from '../store/index.ts';
 import type { UpstreamExchange } from '../upstream/index.ts';
 import { FlightEnd, type Handover } from './flight-end.ts';
 import type { FlightAnswer, FlightOptions } from './flight-options.ts';
@@ -28,6 +28,8 @@ export class Flight {
   error: Error | undefined;
   /** It ended because nobody read it any more. */
   stopped = false;
+  /** It crawls, or stalls, where one connection could be expected to have brought its bytes: better had from elsewhere. */
+  lags = false;
   /** How often S3 has cut it, or failed to begin. */
   cuts = 0;
   readonly #options: FlightOptions;
@@ -131,6 +133,13 @@ export class Flight {
   /** Whether the byte at `at`, which is still to come, will as far as one can tell be here within a second. */
   comesSoon(at: number): boolean {
     return isSoon(at - this.position, this);
+  }
+
+  /** Somebody has nearly all that came so far and waits for S3, not for anything here. */
+  get awaited(): boolean {
+    if (this.#paused || this.#state !== 'running') return false;
+    for (const { eager, at } of this.#readers) if (!eager && this.position - at <= EXTENT / 8) return true;
+    return false;
   }
 
   /** Whether every byte that it brings can still be had when a reader comes to it: by the store, or because it is the only one. */

@@ -32,7 +32,7 @@ export class Flights {
     epoch: string,
     version: string,
     at: number,
-    except?: ReadonlySet<Flight>,
+    except?: { has(flight: Flight): boolean },
   ): Flight | undefined {
     for (const flight of this.#byObject.get(entry.address.storeKey) ?? []) {
       if (flight.epoch === epoch && !except?.has(flight) && flight.offers(version, at)) return flight;

@@ -27,7 +27,7 @@ const BUSY = 0.8;
 /** What all connections together must bring, as against the first alone, or the others are no help. */
 const WORTH = 1.25;
 const JUDGE_AFTER = 1500;
-/** A helper that the reader waits for must bring this share of the first connection's rate, looked at this often, ms. */
+/** A helper that somebody waits for must bring this share of the first connection's rate, looked at this often, ms. */
 const LEAST = 0.25;
 const WATCH_EVERY = 1000;
 /** Fetches under way in this process above which none is helped. */
@@ -44,15 +44,13 @@ export class ParallelFills {
     this.#options = options;
   }
 
-  /**
-   * `open` starts a fetch of part of the span; what is put into `passed` the reader follows no longer. Undefined where the read is too short, or Range is not ours to set.
-   */
-  for(source: Source, open: (missing: Span) => Flight | undefined, passed: Set<Flight>): ParallelFill | undefined {
+  /** `open` starts a fetch of part of the span. Undefined where the read is too short, or Range is not ours to set. */
+  for(source: Source, open: (missing: Span) => Flight | undefined): ParallelFill | undefined {
     const { connections, minObjectSize, fetches, store } = this.#options;
     const { span } = source;
     if (connections < 2 || span.end - span.start + 1 < minObjectSize) return undefined;
     if (fetches.replaysRange(source.request) || !store.takesFills) return undefined;
-    return new ParallelFill(source, { store, connections, open, passed });
+    return new ParallelFill(source, { store, connections, open });
   }
 }
 
@@ -67,7 +65,6 @@ export class ParallelFill {
   readonly #store: Store;
   readonly #connections: number;
   readonly #open: (missing: Span) => Flight | undefined;
-  readonly #passed: Set<Flight>;
   readonly #load = performance.eventLoopUtilization();
   #lookAt = 0;
   #first: Flight | undefined;
@@ -78,9 +75,8 @@ export class ParallelFill {
   #next = 0;
   #begun = { at: 0, position: 0, rate: 0 };
   #judged = false;
-  /** Where the answer is, what it follows, and how far that had come at the last look. */
-  #reader: { at: number; flight: Flight | undefined } = { at: 0, flight: undefined };
-  #seen: { flight: Flight; position: number } | undefined;
+  /** Helpers that somebody waited for at the last look, and how far they had come. */
+  #seen = new Map<Flight, number>();
   #watch: NodeJS.Timeout | undefined;
   /** Bytes that helpers who are through have brought. */
   #brought = 0;
@@ -91,7 +87,6 @@ export class ParallelFill {
       store: Store;
       connections: number;
       open: (missing: Span) => Flight | undefined;
-      passed: Set<Flight>;
     },
   ) {
     this.#source = source;
@@ -99,12 +94,10 @@ export class ParallelFill {
     this.#store = options.store;
     this.#connections = options.connections;
     this.#open = options.open;
-    this.#passed = options.passed;
   }
 
   /** The answer is at `at`; `flight` is what it follows, if anything. */
   advance(at: number, flight?: Flight): void {
-    this.#reader = { at, flight };
     if (this.#state === 'over') return;
     const now = performance.now();
     if (now < this.#lookAt) return;
@@ -117,9 +110,8 @@ export class ParallelFill {
     if (this.#state === 'helping') this.#sendOut(at);
   }
 
-  /** The read is over. */
+  /** The read is over. What helpers have in hand others may be waiting for. */
   end(): void {
-    clearInterval(this.#watch);
     this.#giveUp();
   }
 
@@ -168,16 +160,20 @@ export class ParallelFill {
     return this.#helpers.length > 0 ? 'later' : 'never';
   }
 
-  /** A helper that crawls or stalls must not hold up a read that one connection would have brought by now. */
+  /** A helper that crawls or stalls must not hold up anybody to whom one connection would have brought its bytes by now. */
   #look(): void {
-    const { at, flight } = this.#reader;
+    const running = [...this.#sent].filter(helper => helper.running);
+    if (this.#state === 'over' && running.length === 0) clearInterval(this.#watch);
     const before = this.#seen;
-    this.#seen = flight && { flight, position: flight.position };
-    if (!flight || before?.flight !== flight || !this.#sent.has(flight) || flight.position - at > EXTENT / 8) return;
-    if (flight.position - before.position >= LEAST * this.#begun.rate * WATCH_EVERY) return;
-    for (const helper of this.#sent) this.#passed.add(helper);
+    this.#seen = new Map(running.filter(helper => helper.awaited).map(helper => [helper, helper.position]));
+    const least = LEAST * this.#begun.rate * WATCH_EVERY;
+    const crawls = [...this.#seen].some(
+      ([helper, position]) => position - (before.get(helper) ?? Number.NEGATIVE_INFINITY) < least,
+    );
+    if (!crawls) return;
+    for (const helper of running) helper.lags = true;
     this.#giveUp();
-    flight.nudge();
+    for (const helper of running) helper.nudge();
   }
 
   #covers(at: number): boolean {

@@ -5,6 +5,7 @@ import type { Flight } from './flight.ts';
 import type { FlightReader } from './flight-reader.ts';
 import { isPast } from './learn.ts';
 import { Lifeline } from './lifeline.ts';
+import { Passed } from './passed.ts';
 import type { Reading } from './reading.ts';
 
 /**
@@ -22,10 +23,9 @@ export async function sendBytes(
   const { store, fetches } = parts;
   const source = { fetches, request, entry, head, epoch, span };
   const lifeline = new Lifeline(source);
-  const passed = new Set<Flight>();
   let counted = -1;
   const openGap = (missing: Span) => fetchGap(reading, head, span, missing);
-  const ahead = parts.parallel.for(source, openGap, passed);
+  const ahead = parts.parallel.for(source, openGap);
   try {
     await sendBody(
       {
@@ -38,7 +38,7 @@ export async function sendBytes(
         out,
         note: request.note,
         disk,
-        passed,
+        passed: new Passed(request),
         fetchGap: missing => {
           const flight = openGap(missing);
           if (flight && missing.start === span.start && !out.begun) onMissing?.(flight);

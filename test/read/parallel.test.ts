@@ -210,6 +210,39 @@ describe('a helper that', () => {
   });
 });
 
+describe('a helper that lags', () => {
+  it.each<[string, Fault]>([
+    ['crawls', { throttle: 100_000 }],
+    ['never answers', { stallAfter: 0 }],
+  ])('%s: other readers that wait for it are not held up either', async (_, fault) => {
+    const place = await placeWith();
+    const slow = place.origin.faults.on({ ...HELPERS, times: 1 }, fault);
+    throttled(place);
+    const began = performance.now();
+    const one = place.get();
+    await slow.struck.then(() => expect(slow.hits).toBe(1));
+    for (const answer of await Promise.all([one, place.get(), place.get()])) expectWhole(answer);
+    expect(performance.now() - began).toBeLessThan(15_000);
+  });
+
+  it('does not hold up who waits for it after the reader that it was sent for has left', async () => {
+    const place = await placeWith();
+    const slow = place.origin.faults.on({ ...HELPERS, times: 1 }, { throttle: 100_000 });
+    throttled(place);
+    const began = performance.now();
+    const response = (await place.client.begin()).resume();
+    await place.origin.waitFor(ofHelper);
+    const other = place.get();
+    // From then on helpers bring what comes.
+    const [own] = place.origin.requestsFor('k');
+    await eventually(() => own?.state !== 'running', 10_000);
+    response.destroy();
+    expectWhole(await other);
+    expect(slow.hits).toBe(1);
+    expect(performance.now() - began).toBeLessThan(15_000);
+  });
+});
+
 describe('the helpers', () => {
   it('stop when the client leaves', async () => {
     const place = await placeWith();
