@@ -17,7 +17,7 @@ const TRIES = 3;
 const FIRST = 16 << 10;
 /** How long a reader waits for a flight to come to where it reads before it looks again whether that is worth it, ms. */
 const SECOND_LOOK = 2000;
-/** How long one that has fallen behind waits for its bytes to be on the disk before it asks S3 for them, ms. */
+/** One that has fallen behind waits for its bytes to be on the disk until nothing of the flight has moved for so long, ms; then it asks S3. */
 const BEHIND = 500;
 
 export interface BodyContext {
@@ -175,7 +175,7 @@ async function follow(context: BodyContext, reader: FlightReader, end: number, p
   const { out, store, entry, head } = context;
   const { flight } = reader;
   const unwatch = out.onGone(() => reader.wake());
-  let behindSince: number | undefined;
+  let behind = { since: 0, progress: -1 };
   try {
     while (reader.at <= end && !out.gone && !flight.refused && !context.passed.has(flight)) {
       const room = out.room();
@@ -189,8 +189,8 @@ async function follow(context: BodyContext, reader: FlightReader, end: number, p
       if (found === 'end' || found === 'failed') break;
       if (found === 'behind') {
         if (store.firstGap(entry, head, { start: at, end: at }) === undefined) break;
-        behindSince ??= performance.now();
-        const left = behindSince + BEHIND - performance.now();
+        if (flight.progress !== behind.progress) behind = { since: performance.now(), progress: flight.progress };
+        const left = behind.since + BEHIND - performance.now();
         if (left > 0) await waitFor(reader, left);
         else context.passed.add(flight);
       } else if (found === 'wait') {
@@ -199,10 +199,7 @@ async function follow(context: BodyContext, reader: FlightReader, end: number, p
           context.passed.add(flight);
           break;
         }
-      } else {
-        behindSince = undefined;
-        out.write(found.pieces, found.length, found.release);
-      }
+      } else out.write(found.pieces, found.length, found.release);
     }
     return Math.min(reader.at, end + 1);
   } finally {

@@ -95,6 +95,11 @@ export class Flight {
     return this.#window ? (this.position - start) / Math.max(1, performance.now() - this.#startedAt) : 0;
   }
 
+  /** Changes with what S3 brings and with what of it the disk takes. */
+  get progress(): number {
+    return this.position + (this.#keeping?.fill?.taken ?? 0);
+  }
+
   /** ms since its answer came. */
   get age(): number {
     return this.#window ? performance.now() - this.#startedAt : 0;

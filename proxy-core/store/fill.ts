@@ -88,6 +88,7 @@ export class Fill {
   #heldUp = 0;
   #timer: NodeJS.Timeout | undefined;
   #told = false;
+  #taken = 0;
 
   constructor(options: FillOptions) {
     this.#options = options;
@@ -104,6 +105,11 @@ export class Fill {
   /** What arrives now will be on the disk, as far as one can tell. */
   get healthy(): boolean {
     return this.#restUntil === undefined;
+  }
+
+  /** Pieces that the disk has taken, or that were given up, and extents that have their place. */
+  get taken(): number {
+    return this.#taken;
   }
 
   /** The byte at `at`, which came here, is on its way to the disk. */
@@ -163,6 +169,7 @@ export class Fill {
   async #work(): Promise<void> {
     for (let next = this.#queue[0]; next; next = this.#queue[0]) {
       await this.#store(next);
+      this.#taken++;
       this.#queue.shift();
       if (this.#dropping) this.#discard();
       if (!this.busy) this.#calm();
@@ -220,6 +227,7 @@ export class Fill {
 
   async #publish(extent: ExtentOutput): Promise<void> {
     this.#options.target.onExtent(await extent.finish());
+    this.#taken++;
     this.#letGo();
     if (performance.now() - this.#troubleAt > REST.longest) this.#rest = REST.first;
   }
