@@ -197,6 +197,10 @@ export class ModelProcess {
     if (file) this.accounts.add(-file.bytes, false);
   }
 
+  get isLooking(): boolean {
+    return this.#listing !== undefined;
+  }
+
   get isCounting(): boolean {
     return this.#walk !== undefined;
   }

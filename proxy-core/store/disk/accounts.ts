@@ -95,8 +95,9 @@ export class Accounts {
     return this.#sum?.at ?? 0;
   }
 
+  /** As far as told; less what this process has removed and the others can't know yet. */
   get bytes(): number {
-    return this.#total('bytes');
+    return Math.max(0, this.#total('bytes') + this.#untold);
   }
 
   get staged(): number {
@@ -234,7 +235,8 @@ export class Accounts {
     this.#sum = sum;
     if (!whole) return;
     const isSeen = isSeenByAll(this.#options.id(), this.#others);
-    if (isSeen) this.#show();
+    // Who counts has perhaps walked past it already, and heard from this process last before it tells.
+    if (isSeen && !this.othersCount) this.#show();
     if (!this.#sum) return;
     this.#close(this.#sum);
     if (isSeen) this.#allowed = allowed(this.#options.limit(), this.#elsewhere, this.#ceiling);

@@ -136,8 +136,10 @@ describe('processes that keep one limit together', () => {
   it('hear of what a newcomer has removed before they knew of it, without a count', () => {
     begin(1);
     const [first] = living();
+    while (first!.isCounting) first!.count();
     first!.reserve(20);
     first!.place(0);
+    first!.beat();
     const newcomer = new ModelProcess(volume, 'b', LIMIT, false);
     newcomer.beat();
     newcomer.evict(0);
@@ -145,6 +147,45 @@ describe('processes that keep one limit together', () => {
     expect(volume.content).toBe(0);
     for (let i = 0; i < 5; i++) for (const process of living()) process.beat();
     expect(living().map(({ accounts }) => accounts.bytes)).toEqual([0, 0]);
+  });
+
+  it('count it once where one of them counts while it tells', () => {
+    begin(1);
+    const [first] = living();
+    for (const bytes of [20, 21, 22]) {
+      first!.reserve(bytes);
+      first!.place(0);
+      first!.beat();
+    }
+    while (first!.isCounting) first!.count();
+    first!.beat();
+    const newcomer = new ModelProcess(volume, 'b', LIMIT, false);
+    newcomer.beat();
+    newcomer.evict(0);
+    // It looks at who is there, and walks through both folders.
+    for (let i = 0; i < 3; i++) first!.count();
+    newcomer.beat();
+    newcomer.publish();
+    first!.beat();
+    while (newcomer.isLooking) newcomer.look();
+    first!.count();
+    expect(first!.isCounting).toBe(false);
+    for (let i = 0; i < 3; i++) for (const process of living()) process.beat();
+    expect(living().map(({ accounts }) => accounts.bytes)).toEqual([volume.content, volume.content]);
+  });
+
+  it('see what they remove themselves at once, also before the others know of them', () => {
+    begin(1);
+    const [first] = living();
+    first!.reserve(20);
+    first!.place(0);
+    first!.beat();
+    const newcomer = new ModelProcess(volume, 'b', LIMIT, false);
+    newcomer.beat();
+    expect(newcomer.accounts.bytes).toBe(20);
+    newcomer.evict(0);
+    expect(newcomer.accounts.bytes).toBe(0);
+    expect(newcomer.accounts.fits(1)).toBe(false);
   });
 
   it('leave nothing of it unused: one that needs room gets all that the others do not use', () => {
