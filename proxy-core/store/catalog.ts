@@ -334,7 +334,8 @@ export class Catalog {
     const isCurrent = entry.head !== undefined && entry.headEpoch === entry.epoch;
     entry.filed = file !== undefined;
     if (!file) {
-      if (wasFiled || !isCurrent) entry.setHead(undefined, 0, '', false);
+      // One that was never there is worth a question to S3, at least.
+      if (wasFiled) entry.setHead(undefined, 0, '', false);
       return;
     }
     const found = safely(() => decodeHead(entry.address.storeKey, file));

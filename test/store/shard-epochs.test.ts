@@ -83,6 +83,20 @@ describe('where there is no room for an epoch of each object', () => {
     expect(fresh(store, near)).toBe(true);
   });
 
+  it('what shares it and is in memory only is a candidate, too', async () => {
+    const folder = tempFolder();
+    const { store } = await openStore(folder, LIMIT);
+    const other = await openStore(folder, LIMIT);
+    await Promise.all([flood(store), flood(other.store)]);
+    const near = await store.catalog.look(beside[0]!);
+    store.adopt(near, headOf(5), { validatedAt: store.now(), epoch: near.epoch });
+    await other.store.moveOn([OBJECT]);
+    store.catalog.lookAgain([OBJECT.storeKey, beside[0]!.storeKey]);
+    await store.catalog.look(beside[0]!);
+    expect(near.head).toEqual(headOf(5));
+    expect(fresh(store, near)).toBe(false);
+  });
+
   it('what was learnt of an object before its write, or while it is recorded, is never fresh after it', async () => {
     const folder = tempFolder();
     const { store } = await openStore(folder, LIMIT);

@@ -26,6 +26,10 @@ export class NotAdmitted extends Error {
 /** What an extent takes beside its content: its index and the frames' own bytes. */
 const OVERHEAD = 8192;
 
+const FULL = 'the cache is full, and room could not be made in time';
+const FULL_OF_UPLOADS =
+  'the cache, or the share of it that uploads may have (cache.write_cache_percent), is full, and room could not be made in time';
+
 export interface ExtentOutputOptions {
   readonly scratch: Scratch;
   readonly room: Room;
@@ -70,7 +74,7 @@ export class ExtentOutput {
   static async begin(options: ExtentOutputOptions, span: Span): Promise<ExtentOutput> {
     const { room, scratch, use } = options;
     const reserved = span.end - span.start + 1 + OVERHEAD;
-    if (!(await room.reserve(reserved, use))) throw new Error('the cache is full, and room could not be made in time');
+    if (!(await room.reserve(reserved, use))) throw new Error(options.place ? FULL : FULL_OF_UPLOADS);
     try {
       return new ExtentOutput(options, span, await scratch.create(), reserved);
     } catch (error) {
