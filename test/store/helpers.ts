@@ -22,6 +22,8 @@ import { filesIn } from './plain-files.ts';
 export { filesIn };
 
 const cleanUps: (() => unknown)[] = [];
+/** Of the real clock, also where a test has stopped it. */
+const realTimeout = setTimeout;
 
 afterEach(async () => {
   // What is being closed waits by the clock.
@@ -85,7 +87,7 @@ export async function openStore(cacheDir: string, options: Partial<StoreOptions>
   afterTest(close);
   await store.open();
   // Before it is known how large the cache is there is no room for an epoch of each object; a volume that hangs never tells.
-  for (let i = 0; i < 50 && !store.capacity.counted; i++) await new Promise(resolve => setTimeout(resolve, 2));
+  for (let i = 0; i < 50 && !store.capacity.counted; i++) await new Promise(resolve => realTimeout(resolve, 2));
   return { store, counters, problems, close };
 }
 

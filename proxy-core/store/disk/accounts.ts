@@ -287,7 +287,7 @@ export class Accounts {
       if (Math.abs(now - since) > FORGET_AFTER) this.#options.forget(other.id);
     }
     if (!this.#others.some(other => other.state === 'ended' && !isSettled(sum, other))) return;
-    const amounts = { bytes: this.bytes, staged: this.staged, unread: this.unread };
+    const amounts = { bytes: this.#total('bytes'), staged: this.staged, unread: this.unread };
     this.state(amounts, sum.at, ({ state }) => state === 'ended');
   }
 

@@ -174,6 +174,26 @@ describe('processes that keep one limit together', () => {
     expect(living().map(({ accounts }) => accounts.bytes)).toEqual([volume.content, volume.content]);
   });
 
+  it('nor twice where another one ends before it is told', () => {
+    begin(1);
+    const [first] = living();
+    while (first!.isCounting) first!.count();
+    for (const bytes of [3, 18]) {
+      first!.reserve(bytes);
+      first!.place(0);
+      first!.beat();
+    }
+    const [newcomer, guest] = ['b', 'c'].map(name => new ModelProcess(volume, name, LIMIT, false));
+    newcomer!.beat();
+    guest!.beat();
+    newcomer!.evict(1);
+    guest!.stop();
+    newcomer!.beat();
+    for (let i = 0; i < 5; i++) for (const process of living()) process.beat();
+    expect(volume.content).toBe(18);
+    expect(living().map(({ accounts }) => accounts.bytes)).toEqual([18, 18]);
+  });
+
   it('see what they remove themselves at once, also before the others know of them', () => {
     begin(1);
     const [first] = living();
