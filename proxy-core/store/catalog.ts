@@ -137,7 +137,7 @@ export class Catalog {
     this.#entries.set(entry.address.storeKey, entry);
     if (old && old.version !== head.version) void this.#options.extents.removeAll(entry, old);
     // The new one may come to the disk late or never, and the other processes, or this one after a restart, must not go by the old.
-    if (old && entry.filed && !isSameHead(old, head)) this.#distrustOlder(entry, old, epoch);
+    if (old && entry.filed && !isSameHead(old, head)) this.#distrustOlder(entry, old);
   }
 
   /**
@@ -189,8 +189,8 @@ export class Catalog {
     void this.#files.stamp(entry, head, { validatedAt: 0, epoch: headEpoch }).catch(() => {});
   }
 
-  #distrustOlder(entry: ObjectEntry, old: Head, epoch: string): void {
-    void this.#files.distrustOlder(entry, old, epoch).catch(() => {});
+  #distrustOlder(entry: ObjectEntry, old: Head): void {
+    void this.#files.distrustOlder(entry, old).catch(() => {});
   }
 
   /** S3 says the object is gone: its head goes, and its bytes; not what another process has written since. */
@@ -350,7 +350,7 @@ export class Catalog {
     if (isCurrent && isOlder && !isSame) {
       entry.inline &&= entry.head?.version === found.head.version;
       const { validatedAt, epoch } = found.stamp;
-      if (validatedAt > 0 && epoch === entry.epoch) this.#distrustOlder(entry, found.head, epoch);
+      if (validatedAt > 0 && epoch === entry.epoch) this.#distrustOlder(entry, found.head);
       return;
     }
     if (entry.head?.written !== undefined && found.head.written === undefined) this.#options.onRead(entry);

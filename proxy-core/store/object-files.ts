@@ -2,7 +2,7 @@ import { decodeHead, encodeHead, encodeStamp, type HeadFile } from './disk/head-
 import { readOrNone } from './disk/read-file.ts';
 import type { Scratch } from './disk/scratch.ts';
 import type { ObjectEntry } from './entry.ts';
-import { combineEpochs } from './epoch.ts';
+import { combineEpochs, newEpoch } from './epoch.ts';
 import type { Head, Stamp } from './head.ts';
 import type { ShardEpochs } from './shard-epochs.ts';
 
@@ -109,12 +109,15 @@ export class ObjectFiles {
     });
   }
 
-  /** The head that is on the volume is an older one than the entry's, and to be asked about, until that one has come there. */
-  distrustOlder(entry: ObjectEntry, { version }: Head, epoch: string): Promise<void> {
+  /**
+   * The head that is on the volume is an older one than the entry's, and to be asked about, until that one has come there; in an
+   * epoch of nobody's, so that a 304 is not taken for its headers, too.
+   */
+  distrustOlder(entry: ObjectEntry, { version }: Head): Promise<void> {
     this.#behind.add(entry);
     return this.#inTurn(entry, async () => {
       if (!this.#behind.has(entry)) return;
-      const stamp = encodeStamp({ validatedAt: 0, epoch }, version);
+      const stamp = encodeStamp({ validatedAt: 0, epoch: newEpoch() }, version);
       await this.#options.scratch.overwrite(entry.paths.head, Buffer.from(stamp, 'latin1'));
     });
   }
