@@ -84,8 +84,10 @@ describe('a head', () => {
       await store.catalog.look(OBJECT);
       expect(entry.head).toEqual(newer);
       expect(fresh(store, entry)).toBe(true);
-      // Who has not heard of it must ask.
+      // Who has not heard of it must ask, and not for the bytes alone.
       await until(async () => !fresh(other.store, await other.store.catalog.look(OBJECT)));
+      const theirs = await other.store.catalog.look(OBJECT);
+      expect(theirs.headEpoch).not.toBe(theirs.epoch);
       await close();
       const later = await openStore(folder);
       expect(fresh(later.store, await later.store.catalog.look(OBJECT))).toBe(false);
