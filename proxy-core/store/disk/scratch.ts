@@ -168,9 +168,16 @@ export class Scratch {
     }
   }
 
-  /** At stop: what is half-written goes. Synchronous, so only when the volume answers. */
+  /**
+   * At stop: what is half-written goes. Synchronous, so only when the volume answers; where it refuses, being read-only perhaps, the
+   * others sweep it up as they do for one that was killed.
+   */
   clear(): void {
-    fs.rmSync(this.folder, { recursive: true, force: true });
+    try {
+      fs.rmSync(this.folder, { recursive: true, force: true });
+    } catch {
+      // Nothing is left to be done here: the process ends.
+    }
   }
 
   async #writeAside(aside: string, data: Buffer): Promise<void> {

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, rmdirSync } from 'node:fs';
+import { existsSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, it } from 'vitest';
 import { Scratch } from '../../../proxy-core/store/disk/scratch.ts';
@@ -45,4 +45,13 @@ it('gives up where that does not end', async () => {
   const scratch = scratchOn(cacheDir, new ContestedVolume(100));
   await expect(scratch.publish(path, folder, Buffer.from('x'))).rejects.toMatchObject({ code: 'ENOENT' });
   expect(existsSync(path)).toBe(false);
+});
+
+it('ends where the volume does not let its half-written files be removed', () => {
+  const cacheDir = tempFolder();
+  writeFileSync(join(cacheDir, 'tmp'), 'in the way');
+  const scratch = scratchOn(cacheDir, new Volume({ deadline: 5000 }));
+  expect(() => rmSync(scratch.folder, { recursive: true, force: true })).toThrow('ENOTDIR');
+  scratch.clear();
+  expect(readFileSync(join(cacheDir, 'tmp'), 'utf8')).toBe('in the way');
 });
