@@ -99,8 +99,8 @@ export class Catalog {
   lookAgain(storeKeys: readonly string[]): void {
     for (const key of storeKeys) {
       this.#looking.delete(key);
-      this.#shards.lookAgain(this.#shards.of(objectHash({ storeKey: key })));
       const entry = this.known(key);
+      this.#shards.lookAgain(this.#shards.of(entry?.paths.hash ?? objectHash({ storeKey: key })));
       if (!entry) continue;
       entry.lookedAt = Number.NEGATIVE_INFINITY;
       entry.told++;

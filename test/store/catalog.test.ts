@@ -5,11 +5,11 @@ import { isFresh } from '../../proxy-core/freshness/index.ts';
 import { EXTENT, type Head, type ObjectEntry, type Part, type Store } from '../../proxy-core/store/index.ts';
 import {
   address,
-  afterTest,
   diskUsage,
   filesIn,
   fillWhole,
   headOf,
+  hold,
   noise,
   openStore,
   tempFolder,
@@ -29,21 +29,6 @@ async function keep(store: Store, entry: ObjectEntry, head: Head, at = store.now
 async function fill(store: Store, entry: ObjectEntry, head: Head, content: Buffer): Promise<void> {
   await fillWhole(store, entry, head, content);
   expect(store.firstGap(entry, head, { start: 0, end: head.length - 1 })).toBeUndefined();
-}
-
-/** Lets the calls of an operation of the volume through one by one. */
-function hold(store: Store, operation: 'readFile' | 'rename', of: (path: string) => boolean) {
-  const held: { path: string; go(): void }[] = [];
-  const real = store.volume[operation].bind(store.volume) as (...args: string[]) => Promise<unknown>;
-  const spy = vi.spyOn(store.volume, operation).mockImplementation((async (...args: string[]) => {
-    const path = args.at(-1)!;
-    if (!of(path)) return real(...args);
-    const result = operation === 'readFile' ? real(...args) : undefined;
-    await new Promise<void>(go => held.push({ path, go }));
-    return result ?? real(...args);
-  }) as never);
-  afterTest(() => spy.mockRestore());
-  return held;
 }
 
 const isEpoch = (path: string) => path.endsWith('.epoch');

@@ -327,3 +327,18 @@ export async function until(condition: () => unknown, timeout = 10_000): Promise
     { timeout, interval: 10 },
   );
 }
+
+/** Lets the calls of an operation of the volume through one by one. */
+export function hold(store: Store, operation: 'readFile' | 'rename', of: (path: string) => boolean) {
+  const held: { path: string; go(): void }[] = [];
+  const real = store.volume[operation].bind(store.volume) as (...args: string[]) => Promise<unknown>;
+  const spy = vi.spyOn(store.volume, operation).mockImplementation((async (...args: string[]) => {
+    const path = args.at(-1)!;
+    if (!of(path)) return real(...args);
+    const result = operation === 'readFile' ? real(...args) : undefined;
+    await new Promise<void>(go => held.push({ path, go }));
+    return result ?? real(...args);
+  }) as never);
+  afterTest(() => spy.mockRestore());
+  return held;
+}

@@ -6,7 +6,7 @@ import type { ObjectAddress } from '../../proxy-core/request/index.ts';
 import { objectHash } from '../../proxy-core/store/disk/paths.ts';
 import { newEpoch } from '../../proxy-core/store/epoch.ts';
 import type { ObjectEntry, Store } from '../../proxy-core/store/index.ts';
-import { address, afterTest, diskUsage, filesIn, headOf, openStore, tempFolder, until } from './helpers.ts';
+import { address, afterTest, diskUsage, filesIn, headOf, hold, openStore, tempFolder, until } from './helpers.ts';
 
 const OBJECT = address('key');
 const LIMIT = { maxDiskBytes: 4 << 20 };
@@ -103,13 +103,7 @@ describe('where there is no room for an epoch of each object', () => {
     await flood(store);
     const entry = await keep(store, OBJECT);
     const noted = [entry.epoch];
-    const held: (() => void)[] = [];
-    const real = store.volume.rename.bind(store.volume);
-    const renames = vi.spyOn(store.volume, 'rename').mockImplementation(async (from, to) => {
-      if (to.startsWith(join(folder, 'epochs'))) await new Promise<void>(go => held.push(go));
-      return real(from, to);
-    });
-    afterTest(() => renames.mockRestore());
+    const held = hold(store, 'rename', to => to.startsWith(join(folder, 'epochs')));
     const moving = store.moveOn([OBJECT]);
     await until(() => held.length === 1);
     expect(fresh(store, entry)).toBe(false);
@@ -117,7 +111,7 @@ describe('where there is no room for an epoch of each object', () => {
     // A look that began before the volume has it.
     entry.lookedAt = Number.NEGATIVE_INFINITY;
     await store.catalog.look(OBJECT);
-    held[0]?.();
+    held[0]?.go();
     await moving;
     for (const epoch of noted) {
       store.adopt(entry, headOf(6, '"old flight"'), { validatedAt: store.now(), epoch });
@@ -134,20 +128,13 @@ describe('where there is no room for an epoch of each object', () => {
     await flood(store);
     await store.moveOn([OBJECT]);
     const entry = await keep(store, OBJECT);
-    const held: (() => void)[] = [];
-    const real = store.volume.readFile.bind(store.volume);
-    const reads = vi.spyOn(store.volume, 'readFile').mockImplementation(async path => {
-      const found = await real(path);
-      if (path === shardFile(folder, OBJECT)) await new Promise<void>(go => held.push(go));
-      return found;
-    });
-    afterTest(() => reads.mockRestore());
+    const held = hold(store, 'readFile', path => path === shardFile(folder, OBJECT));
     store.catalog.lookAgain([OBJECT.storeKey]);
     const looking = store.catalog.look(OBJECT);
     await until(() => held.length === 1);
     await store.moveOn([OBJECT]);
     const { epoch } = entry;
-    held[0]?.();
+    held[0]?.go();
     await looking;
     expect(entry.epoch).toBe(epoch);
     expect(fresh(store, entry)).toBe(false);
@@ -158,19 +145,13 @@ describe('where there is no room for an epoch of each object', () => {
     const [a, b] = [await openStore(folder, LIMIT), await openStore(folder, LIMIT)];
     await Promise.all([flood(a.store), flood(b.store)]);
     const entry = await keep(a.store, OBJECT);
-    const held: (() => void)[] = [];
-    const real = a.store.volume.rename.bind(a.store.volume);
-    const renames = vi.spyOn(a.store.volume, 'rename').mockImplementation(async (from, to) => {
-      if (to === shardFile(folder, OBJECT)) await new Promise<void>(go => held.push(go));
-      return real(from, to);
-    });
-    afterTest(() => renames.mockRestore());
+    const held = hold(a.store, 'rename', to => to === shardFile(folder, OBJECT));
     const moving = a.store.moveOn([beside[0]!]);
     await until(() => held.length === 1);
     await b.store.moveOn([OBJECT]);
     await a.store.catalog.look(OBJECT);
     expect(fresh(a.store, entry)).toBe(false);
-    held[0]?.();
+    held[0]?.go();
     await moving;
     expect(fresh(a.store, entry)).toBe(false);
   });
@@ -181,18 +162,11 @@ describe('where there is no room for an epoch of each object', () => {
     await Promise.all([flood(a.store), flood(b.store)]);
     const entry = await keep(a.store, OBJECT);
     await b.store.moveOn([OBJECT]);
-    const held: (() => void)[] = [];
-    const real = a.store.volume.readFile.bind(a.store.volume);
-    const reads = vi.spyOn(a.store.volume, 'readFile').mockImplementation(async path => {
-      const found = await real(path);
-      if (path === shardFile(folder, OBJECT)) await new Promise<void>(go => held.push(go));
-      return found;
-    });
-    afterTest(() => reads.mockRestore());
+    const held = hold(a.store, 'readFile', path => path === shardFile(folder, OBJECT));
     const looking = a.store.catalog.look(OBJECT);
     await until(() => held.length === 1);
     await b.store.moveOn([beside[0]!]);
-    held[0]?.();
+    held[0]?.go();
     await looking;
     expect(fresh(a.store, entry)).toBe(false);
   });

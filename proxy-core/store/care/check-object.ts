@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import type { Stats } from 'node:fs';
 import { dirname } from 'node:path';
 import type { BufferPool } from '../buffer-pool.ts';
@@ -9,7 +8,7 @@ import { EXTENT } from '../disk/extent-format.ts';
 import { decodePart } from '../disk/head-file.ts';
 import { DiskUnavailable } from '../disk/operations.ts';
 import { allocatedBytes } from '../disk/scratch.ts';
-import { isEpoch } from '../epoch.ts';
+import { isEpoch, newEpoch } from '../epoch.ts';
 import type { Extents } from '../extents.ts';
 import { decodeParts } from '../uploads/parts-file.ts';
 import { checkExtent, checkInline, type Verdict } from './check-content.ts';
@@ -159,7 +158,7 @@ export class ObjectCheck {
       if (isEpoch(file.bytes.toString('latin1'))) return;
       this.#fault('damaged', path, 'the record of a write is damaged; S3 is asked about the object');
       if (this.#head) await catalog.moveOn([this.#head.address]);
-      else await disk.scratch.publish(path, dirname(path), Buffer.from(randomBytes(16).toString('hex'), 'latin1'));
+      else await disk.scratch.publish(path, dirname(path), Buffer.from(newEpoch(), 'latin1'));
     });
   }
 

@@ -9,6 +9,8 @@ const SHARE = 1 / 16;
 /** How finely their age is known, ms. */
 const SPAN = 60_000;
 
+type Room = Pick<Capacity, 'most' | 'full' | 'reserveSoon' | 'release' | 'accounts'>;
+
 interface Span {
   readonly began: number;
   count: number;
@@ -19,11 +21,11 @@ interface Span {
  * a flood of deletes doesn't take the place of what is read.
  */
 export class RecordRoom implements EpochRoom {
-  readonly #capacity: Pick<Capacity, 'most' | 'full' | 'reserveSoon' | 'release' | 'accounts'>;
+  readonly #capacity: Room;
   /** How many were written in each span of time that is not over for all of them, the latest last. */
   #spans: Span[] = [];
 
-  constructor(capacity: Pick<Capacity, 'most' | 'full' | 'reserveSoon' | 'release' | 'accounts'>) {
+  constructor(capacity: Room) {
     this.#capacity = capacity;
   }
 
