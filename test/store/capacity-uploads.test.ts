@@ -93,7 +93,8 @@ describe('an upload that nobody has read within put_ttl', () => {
   it('is found also when another process, or an earlier one, has taken it', async () => {
     const folder = tempFolder();
     const first = await openStore(folder, { uploadPercent: 100 });
-    for (const key of ['r0', 'r1', 'r2', 'r3']) await readObject(first.store, folder, key, noise(MIB));
+    const read = Array.from({ length: 64 }, (_, i) => `r${i}`);
+    for (const key of read) await readObject(first.store, folder, key, noise(48 * KIB));
     const uploads: string[] = [];
     for (const key of ['a', 'b', 'c']) uploads.push(await upload(first.store, key, noise(2 * MIB)));
     await first.close();
@@ -102,7 +103,7 @@ describe('an upload that nobody has read within put_ttl', () => {
     await until(() => store.capacity.counted && store.capacity.bytes <= 7 * MIB);
     await store.capacity.settled();
     expect(uploads.filter(hash => filesOf(folder, hash).length > 0)).toHaveLength(1);
-    for (const key of ['r0', 'r1', 'r2', 'r3']) {
+    for (const key of read) {
       const { paths } = await store.catalog.look(address(key));
       expect(filesOf(folder, paths.hash), key).toHaveLength(2);
     }

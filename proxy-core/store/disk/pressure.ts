@@ -10,7 +10,7 @@ export interface PressureOptions {
   >;
   readonly room: Pick<WaitingRoom, 'reserved' | 'wanted'>;
   readonly space: Pick<FreeSpace, 'limit' | 'isBelow'>;
-  readonly stocktaking: Pick<Stocktaking, 'isSlow' | 'takesLong'>;
+  readonly stocktaking: Pick<Stocktaking, 'isFirst' | 'isSlow' | 'takesLong'>;
 }
 
 /** Eviction begins above the one share of the limit, a little before fills have to wait, and goes on down to the other. */
@@ -68,8 +68,10 @@ export class Pressure {
 
   /** Whether eviction has to begin: for what this process wants, or for all, which one of them does. */
   get isTooMuch(): boolean {
-    const { accounts } = this.#options;
+    const { accounts, stocktaking } = this.#options;
     if (this.#isShort) return true;
+    // The first count comes upon the uploads that have to go before anything else.
+    if (stocktaking.isFirst) return false;
     return accounts.bytes > 0 && this.#exceeds(HIGH_WATER) && !accounts.othersEvict;
   }
 

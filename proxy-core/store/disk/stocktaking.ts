@@ -30,6 +30,8 @@ export class Stocktaking {
   #running: Promise<number | undefined> | undefined;
   #countedAt: number | undefined;
   #begunAt = Number.POSITIVE_INFINITY;
+  /** When the first of its counts began. */
+  #firstAt = Number.POSITIVE_INFINITY;
   #nextAt = Number.NEGATIVE_INFINITY;
   /** Somebody wants to know, and a count that began before that doesn't tell. */
   #asked = false;
@@ -51,6 +53,11 @@ export class Stocktaking {
   /** There is much to count. */
   get takesLong(): boolean {
     return this.#runsFor(LONG);
+  }
+
+  /** What is there has not been counted yet, only told by one before, and will be soon. */
+  get isFirst(): boolean {
+    return !this.counted && performance.now() - this.#firstAt < LONG;
   }
 
   /** What is there has been counted, by this process or another one that is there. */
@@ -109,6 +116,7 @@ export class Stocktaking {
 
   async #count(asked: boolean): Promise<number | undefined> {
     this.#begunAt = performance.now();
+    this.#firstAt = Math.min(this.#firstAt, this.#begunAt);
     const correction = await this.#options.counting.count();
     if (!correction) return undefined;
     const isSure = correction.doubt <= this.#options.tolerance();
