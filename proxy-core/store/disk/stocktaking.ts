@@ -57,7 +57,7 @@ export class Stocktaking {
 
   /** What is there has not been counted yet, only told by one before, and will be soon. */
   get isFirst(): boolean {
-    return !this.counted && performance.now() - this.#firstAt < LONG;
+    return this.#options.accounts.known && !this.counted && performance.now() - this.#firstAt < LONG;
   }
 
   /** What is there has been counted, by this process or another one that is there. */
