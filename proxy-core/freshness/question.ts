@@ -7,7 +7,7 @@ import {
   type SignatureFacts,
   setHeader,
 } from '../request/index.ts';
-import type { Head } from '../store/index.ts';
+import { type Head, isOfWrite } from '../store/index.ts';
 
 /** How S3 is asked about a candidate with the caller's own request. */
 export interface Question {
@@ -102,17 +102,6 @@ export type Verdict =
   | 'rewritten'
   /** The answer is the answer: relay it, and store it where it is a body. */
   | 'answer';
-
-/**
- * Whether an object with such a Last-Modified is the one that a write made whose answer had such a Date, both in ms, and not
- * the same bytes written again. S3 dates an object by when it took the write in, in whole seconds; the answer's Date is later,
- * and perhaps another machine's.
- */
-export function isOfWrite(written: number, lastModified: number | undefined): boolean {
-  return lastModified !== undefined && lastModified <= written + CLOCKS;
-}
-
-const CLOCKS = 2000;
 
 /** RFC 9110 section 15.4.5 and design section 5: which 304 (or one-byte 206) vouches for which head. */
 export function judge(question: Question, head: Head, status: number, headers: RawHeaders): Verdict {

@@ -40,7 +40,7 @@ export class Keeping {
     const overtaken = entry.headEpoch !== epoch;
     const stamp = { validatedAt: sentAt, epoch };
     store.adopt(entry, head, stamp);
-    if (part) void store.catalog.publishPart(entry, head, options.partNumber ?? 0, part).catch(() => {});
+    if (part) void store.catalog.parts.publish(entry, head, options.partNumber ?? 0, part).catch(() => {});
     this.small = head.length <= SMALL && (!span || span.end - span.start + 1 === head.length);
     if (this.small || (!store.takesFills && !settings.ram_cache_eligible)) return;
     if (overtaken || !isSameHead(known, head)) void store.keepHead(entry, head, stamp);

@@ -1,6 +1,5 @@
-import { isOfWrite } from '../freshness/index.ts';
 import { headerValue, parseHttpDate, type RawHeaders, type Span } from '../request/index.ts';
-import { type Head, type ObjectEntry, type Part, versionId } from '../store/index.ts';
+import { type Head, isSameWriting, type ObjectEntry, type Part, versionId } from '../store/index.ts';
 import { headHeaders, partHeaders } from './answer.ts';
 
 /** What a 200 or 206 tells: the object's head, which bytes of it follow, and what is known of a part. */
@@ -36,6 +35,7 @@ export function learn(
     length = range.length;
     span = range.span;
   }
+  const lastModified = lastModifiedOf(headers);
   const whole = span === undefined || (span.start === 0 && span.end === length - 1);
   return {
     head: {
@@ -43,13 +43,13 @@ export function learn(
       length,
       version: versionId(etag, length),
       headers: headHeaders(headers, partial),
-      lastModified: lastModifiedOf(headers),
+      lastModified,
       checksumsKnown: request.checksumMode && !partial && whole,
     },
     span,
     part:
       request.partNumber !== undefined && span
-        ? { ...span, headers: partHeaders(headers), checksumsKnown: request.checksumMode }
+        ? { ...span, headers: partHeaders(headers), checksumsKnown: request.checksumMode, lastModified }
         : undefined,
   };
 }
@@ -83,12 +83,6 @@ export function mergeHeads(known: Head | undefined, seen: Head): Head {
       checksums.push(known.headers[i]!, known.headers[i + 1]!);
   }
   return { ...seen, headers: [...seen.headers, ...checksums], checksumsKnown: true };
-}
-
-/** The same bytes may have been written again, with other checksums. What a write told knows only when it was answered. */
-function isSameWriting(known: Head, seen: Head): boolean {
-  if (known.written === undefined) return known.lastModified === seen.lastModified;
-  return isOfWrite(known.written, seen.lastModified);
 }
 
 function lastModifiedOf(headers: RawHeaders): number | undefined {

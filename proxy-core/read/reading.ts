@@ -73,7 +73,8 @@ export class Reading {
     this.epoch = entry.epoch;
     const { head } = entry;
     if (!head) return this.fetchPlain();
-    const part = kind.partNumber === undefined ? undefined : await this.onDisk(catalog.part(entry, kind.partNumber));
+    const part =
+      kind.partNumber === undefined ? undefined : await this.onDisk(catalog.parts.look(entry, kind.partNumber));
     const wanted = wantedOf(request, head, part);
     if (!wanted) return this.fetchPlain();
     const conditions = hasPreconditions(facts);

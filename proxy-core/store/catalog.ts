@@ -1,17 +1,17 @@
 import { LRUCache } from 'lru-cache';
 import type { ObjectAddress } from '../request/index.ts';
 import { DirtyEpochs, type EpochRoom } from './dirty-epochs.ts';
-import { decodeHead, decodePart, encodePart } from './disk/head-file.ts';
+import { decodeHead } from './disk/head-file.ts';
 import { EPOCH_KEPT } from './disk/leaves.ts';
 import { objectHash } from './disk/paths.ts';
 import type { Scratch } from './disk/scratch.ts';
 import { LOOK_EVERY, ObjectEntry } from './entry.ts';
 import { isEpoch } from './epoch.ts';
 import type { Extents } from './extents.ts';
-import { type Head, isSameHead, type Part } from './head.ts';
+import { type Head, isSameHead } from './head.ts';
 import { ObjectFiles } from './object-files.ts';
+import { Parts } from './parts.ts';
 import { ShardEpochs } from './shard-epochs.ts';
-import { PartsTables } from './uploads/parts-tables.ts';
 
 export interface CatalogOptions {
   readonly cacheDir: string;
@@ -49,8 +49,7 @@ export class Catalog {
   readonly #shards: ShardEpochs;
   readonly #dirty: DirtyEpochs;
   readonly #files: ObjectFiles;
-  /** Parts of objects that came by multipart upload. */
-  readonly tables: PartsTables;
+  readonly parts: Parts;
 
   constructor(options: CatalogOptions) {
     this.#options = options;
@@ -58,7 +57,7 @@ export class Catalog {
     this.#shards = shards;
     this.#dirty = new DirtyEpochs({ ...options, shards, room: options.epochRoom });
     this.#files = new ObjectFiles({ ...options, shards });
-    this.tables = new PartsTables(options);
+    this.parts = new Parts(options);
     this.#entries = new LRUCache({
       max: options.maxEntries,
       dispose: (entry, key, reason) => {
@@ -238,33 +237,6 @@ export class Catalog {
   /** The head file's body, which follows its JSON line, or undefined. */
   async inlineBody(entry: ObjectEntry): Promise<Buffer | undefined> {
     return entry.head ? this.#files.body(entry, entry.head) : undefined;
-  }
-
-  async part(entry: ObjectEntry, number: number): Promise<Part | undefined> {
-    const head = entry.head;
-    if (!head) return undefined;
-    const known = entry.parts.get(number);
-    if (known) return known;
-    const path = entry.paths.part(head.version, head.length, number);
-    const file = await this.#files.readOr(path);
-    if (!file) return this.tables.part(entry, head, number);
-    const part = safely(() => decodePart(entry.address.storeKey, head.version, number, file));
-    if (!part) {
-      this.#options.onCorrupt(path);
-      void this.#options.scratch.remove(path).catch(() => {});
-    } else if (entry.head?.version === head.version) entry.parts.set(number, part);
-    return part;
-  }
-
-  async publishPart(entry: ObjectEntry, head: Head, number: number, part: Part): Promise<void> {
-    if (entry.head?.version !== head.version) return;
-    entry.parts.set(number, part);
-    const path = entry.paths.part(head.version, head.length, number);
-    await this.#options.scratch.publish(
-      path,
-      path.slice(0, path.lastIndexOf('/')),
-      encodePart(entry.address.storeKey, head.version, number, part),
-    );
   }
 
   close(): void {

@@ -32,14 +32,34 @@ export interface Stamp {
   readonly epoch: string;
 }
 
+/** Which writing of a version's bytes something was told of: they may be written again, with other checksums. */
+export type Writing = Pick<Head, 'lastModified' | 'written'>;
+
 /** What is known of one part of a multipart object: the answer to `?partNumber=`. */
-export interface Part {
+export interface Part extends Writing {
   readonly start: number;
   readonly end: number;
   /** `x-amz-mp-parts-count` and the part's own checksum headers. */
   readonly headers: RawHeaders;
   readonly checksumsKnown: boolean;
 }
+
+/** Whether what is known of a version and what is seen of it are of one writing of its bytes, as far as dates tell. */
+export function isSameWriting(known: Writing, seen: Writing): boolean {
+  if (known.written === undefined) return seen.written === undefined && known.lastModified === seen.lastModified;
+  return seen.written === undefined ? isOfWrite(known.written, seen.lastModified) : known.written === seen.written;
+}
+
+/**
+ * Whether an object with such a Last-Modified is the one that a write made whose answer had such a Date, both in ms, and not
+ * the same bytes written again. S3 dates an object by when it took the write in, in whole seconds; the answer's Date is later,
+ * and perhaps another machine's.
+ */
+export function isOfWrite(written: number, lastModified: number | undefined): boolean {
+  return lastModified !== undefined && lastModified <= written + CLOCKS;
+}
+
+const CLOCKS = 2000;
 
 /** Whether what is known says all that this head says. Answers of one object may differ in the order of their fields. */
 export function isSameHead(known: Head | undefined, head: Head): boolean {

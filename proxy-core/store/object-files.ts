@@ -51,19 +51,14 @@ export class ObjectFiles {
 
   /** The body behind the head of this version; undefined where there is none, or it can't be read. */
   async body(entry: ObjectEntry, { version }: Head): Promise<Buffer | undefined> {
-    const file = await this.readOr(entry.paths.head);
+    const file = await this.head(entry).catch(error => {
+      this.#options.onUnread(error as Error);
+      return undefined;
+    });
     const found = decode(entry, file);
     return file && found?.head.version === version && file.length > found.bodyAt
       ? file.subarray(found.bodyAt)
       : undefined;
-  }
-
-  /** Any other file of an object; undefined where there is none, or it can't be read. */
-  async readOr(path: string): Promise<Buffer | undefined> {
-    return this.#read(path).catch(error => {
-      this.#options.onUnread(error as Error);
-      return undefined;
-    });
   }
 
   /**

@@ -493,13 +493,13 @@ describe('a new version', () => {
     await store.capacity.settled();
     const entry = await store.catalog.look(OBJECT);
     const [old, current] = [headOf(length, '"old"'), headOf(length, '"new"')];
-    const part: Part = { start: 0, end: 5, headers: [], checksumsKnown: false };
+    const part: Part = { start: 0, end: 5, headers: [], checksumsKnown: false, lastModified: old.lastModified };
     await keep(store, entry, old);
     await fill(store, entry, old, noise(length));
-    await store.catalog.publishPart(entry, old, 1, part);
+    await store.catalog.parts.publish(entry, old, 1, part);
     await keep(store, entry, current);
     await fill(store, entry, current, noise(length, 2));
-    await store.catalog.publishPart(entry, current, 1, part);
+    await store.catalog.parts.publish(entry, current, 1, part);
     const names = () => filesIn(join(folder, 'buckets')).map(path => path.slice(dirname(entry.paths.leaf).length));
     await until(() => !names().some(path => path.includes(old.version)));
     expect(names().filter(path => path.includes(current.version))).toHaveLength(1 + Math.ceil(length / EXTENT));

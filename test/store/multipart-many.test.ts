@@ -82,7 +82,7 @@ describe('an upload of many parts', () => {
     await store.multipart.settled();
     expect((await give(store, OBJECT))?.equals(content)).toBe(true);
     expect(entry.headEpoch).toBe(entry.epoch);
-    expect(await store.catalog.part(entry, 30)).toMatchObject({ end: content.length - 1 });
+    expect(await store.catalog.parts.look(entry, 30)).toMatchObject({ end: content.length - 1 });
     expect(stagedIn(folder)).toEqual([]);
   });
 
@@ -121,7 +121,7 @@ describe('an upload of many parts', () => {
       10_000,
       ...Array.from({ length: 50 }, () => 1 + Math.floor(Math.random() * 10_000)),
     ]) {
-      const known = await store.catalog.part(entry, number);
+      const known = await store.catalog.parts.look(entry, number);
       expect(known).toMatchObject({ start: (number - 1) * (span.end + 1), end: number * (span.end + 1) - 1 });
       const given = await give(store, OBJECT, known!.start, known!.end);
       expect(given?.equals(bodies[number % 251]!), `part ${number}`).toBe(true);

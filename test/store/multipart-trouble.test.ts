@@ -68,7 +68,7 @@ describe('a crash', () => {
       const given = await givenRightly(store, OBJECT, content);
       if (given === content.length && asked() <= count) done = true;
       const entry = await store.catalog.look(OBJECT);
-      const second = await store.catalog.part(entry, 2);
+      const second = await store.catalog.parts.look(entry, 2);
       if (second) expect(second).toMatchObject({ start: 70_001, end: 70_001 + 131_071 });
       await until(() => stagedIn(folder).length === 0);
       if (left > 0) died++;
@@ -153,7 +153,7 @@ describe('damage to what waits for Complete', () => {
     damage(table, 60);
     const { store, counters } = await openStore(folder);
     const entry = await store.catalog.look(OBJECT);
-    expect(await store.catalog.part(entry, 1)).toBeUndefined();
+    expect(await store.catalog.parts.look(entry, 1)).toBeUndefined();
     expect(counters.disk_corrupt).toBe(1);
     expect(filesIn(folder)).not.toContain(table);
   });

@@ -76,14 +76,15 @@ describe('an object that came in parts', () => {
       ] as const)
         expect((await give(store, OBJECT, from, to))?.equals(content.subarray(from, to + 1))).toBe(true);
       const entry = await store.catalog.look(OBJECT);
-      expect(await store.catalog.part(entry, 2)).toEqual({
+      expect(await store.catalog.parts.look(entry, 2)).toEqual({
         start: 9 * MIB,
         end: 17 * MIB - 1,
         headers: ['x-amz-mp-parts-count', '3'],
         checksumsKnown: false,
+        written: entry.head?.written,
       });
-      expect(await store.catalog.part(entry, 3)).toMatchObject({ start: 17 * MIB, end: content.length - 1 });
-      expect(await store.catalog.part(entry, 4)).toBeUndefined();
+      expect(await store.catalog.parts.look(entry, 3)).toMatchObject({ start: 17 * MIB, end: content.length - 1 });
+      expect(await store.catalog.parts.look(entry, 4)).toBeUndefined();
       expect(entry.head?.headers).toEqual(writtenHead(parts, content.length).headers);
     }
     await b.store.multipart.settled();
@@ -198,7 +199,7 @@ describe('an object that came in parts', () => {
     await until(() => halfWrittenIn(folder).length === 0);
     // Which numbers its parts answer to is S3's to say.
     const entry = await a.store.catalog.look(OBJECT);
-    expect(await a.store.catalog.part(entry, 1)).toBeUndefined();
+    expect(await a.store.catalog.parts.look(entry, 1)).toBeUndefined();
   });
 
   it('tells the checksums of its parts where S3 does, after a restart, too', async () => {
@@ -212,11 +213,12 @@ describe('an object that came in parts', () => {
     await first.close();
     const { store } = await openStore(folder);
     const entry = await store.catalog.look(OBJECT);
-    expect(await store.catalog.part(entry, 2)).toEqual({
+    expect(await store.catalog.parts.look(entry, 2)).toEqual({
       start: 9 * MIB,
       end: 9 * MIB + 99,
       headers: ['x-amz-mp-parts-count', '2', 'x-amz-checksum-sha256', 'sum2', 'x-amz-checksum-type', 'COMPOSITE'],
       checksumsKnown: true,
+      written: entry.head?.written,
     });
   });
 

@@ -78,7 +78,7 @@ const WAYS: Readonly<Record<string, (kept: Kept) => Promise<unknown>>> = {
     expect(await store.read(entry, head, far, { ram: false })).toBeUndefined();
   },
   async part({ store, entry }) {
-    expect(await store.catalog.part(entry, 1)).toBeUndefined();
+    expect(await store.catalog.parts.look(entry, 1)).toBeUndefined();
   },
 };
 const OPERATIONS = { head: 'readFile', directory: 'readdir', extent: 'open', part: 'readFile' } as const;

@@ -87,8 +87,18 @@ export function decodeAnyHead(file: Buffer): (HeadFile & { readonly storeKey: st
 
 /** What is known of a part, bound to its object, version and number. */
 export function encodePart(storeKey: string, version: string, number: number, part: Part): Buffer {
-  const { start, end, headers, checksumsKnown } = part;
-  const json = JSON.stringify({ key: storeKey, version, number, start, end, headers, checksums_known: checksumsKnown });
+  const { start, end, headers, checksumsKnown, lastModified, written } = part;
+  const json = JSON.stringify({
+    key: storeKey,
+    version,
+    number,
+    start,
+    end,
+    last_modified: lastModified,
+    checksums_known: checksumsKnown,
+    written,
+    headers,
+  });
   return Buffer.from(checkedLine(json), 'latin1');
 }
 
@@ -102,9 +112,18 @@ export function decodePart(storeKey: string, version: string, number: number, fi
     number: number;
     start: number;
     end: number;
-    headers: string[];
+    last_modified?: number;
     checksums_known: boolean;
+    written?: number;
+    headers: string[];
   };
   if (stored.key !== storeKey || stored.version !== version || stored.number !== number) return undefined;
-  return { start: stored.start, end: stored.end, headers: stored.headers, checksumsKnown: stored.checksums_known };
+  return {
+    start: stored.start,
+    end: stored.end,
+    headers: stored.headers,
+    checksumsKnown: stored.checksums_known,
+    lastModified: stored.last_modified,
+    written: stored.written,
+  };
 }

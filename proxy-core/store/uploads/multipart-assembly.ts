@@ -69,7 +69,13 @@ export function tableOf({ parts }: Assembly, head: Head): PartsTable | undefined
   });
   const type = headerValue(head.headers, 'x-amz-checksum-type');
   const composite = type === 'COMPOSITE' && parts.every(({ checksums }) => checksums.length > 0);
-  return { ends, checksums: composite ? parts.map(({ checksums }) => withType(checksums, type)) : undefined };
+  const { lastModified, written } = head;
+  return {
+    ends,
+    checksums: composite ? parts.map(({ checksums }) => withType(checksums, type)) : undefined,
+    lastModified,
+    written,
+  };
 }
 
 function withType(checksums: RawHeaders, type: string): RawHeaders {

@@ -1,9 +1,9 @@
 import type { RawHeaders } from '../../request/index.ts';
 import { checkedJson, checkedLine } from '../disk/checked-line.ts';
-import type { Head, Part } from '../head.ts';
+import type { Head, Part, Writing } from '../head.ts';
 
 /** What Complete tells of all parts of an object at once: one file beside its extents. */
-export interface PartsTable {
+export interface PartsTable extends Writing {
   /** The byte after each part, in order. */
   readonly ends: readonly number[];
   /** Of each part, what S3 answers of it to a request with checksum mode. Undefined: that is not known of any. */
@@ -11,8 +11,10 @@ export interface PartsTable {
 }
 
 /** A checksummed line, bound to its object and version. */
-export function encodeParts(storeKey: string, version: string, { ends, checksums }: PartsTable): Buffer {
-  return Buffer.from(checkedLine(JSON.stringify({ key: storeKey, version, ends, checksums })), 'latin1');
+export function encodeParts(storeKey: string, version: string, table: PartsTable): Buffer {
+  const { ends, checksums, lastModified, written } = table;
+  const json = JSON.stringify({ key: storeKey, version, last_modified: lastModified, written, ends, checksums });
+  return Buffer.from(checkedLine(json), 'latin1');
 }
 
 /** Undefined when the file is damaged, of another object or version, or of other bytes than the object has. */
@@ -23,13 +25,18 @@ export function decodeParts(
 ): PartsTable | undefined {
   const json = checkedJson(file.toString('latin1'));
   if (json === undefined) return undefined;
-  const stored = JSON.parse(json) as PartsTable & { key: string; version: string };
+  const stored = JSON.parse(json) as Omit<PartsTable, 'lastModified'> & {
+    key: string;
+    version: string;
+    last_modified?: number;
+  };
   if (stored.key !== storeKey || stored.version !== version || stored.ends.at(-1) !== length) return undefined;
-  return { ends: stored.ends, checksums: stored.checksums };
+  const { ends, checksums, written } = stored;
+  return { ends, checksums, lastModified: stored.last_modified, written };
 }
 
 /** What is known of part `number`; undefined where there is none, and where it is empty, about which S3 has its own words. */
-export function partOf({ ends, checksums }: PartsTable, number: number): Part | undefined {
+export function partOf({ ends, checksums, lastModified, written }: PartsTable, number: number): Part | undefined {
   const end = ends[number - 1];
   const start = number === 1 ? 0 : ends[number - 2];
   if (start === undefined || end === undefined || end === start) return undefined;
@@ -38,5 +45,7 @@ export function partOf({ ends, checksums }: PartsTable, number: number): Part | 
     end: end - 1,
     headers: ['x-amz-mp-parts-count', String(ends.length), ...(checksums?.[number - 1] ?? [])],
     checksumsKnown: checksums !== undefined,
+    lastModified,
+    written,
   };
 }

@@ -55,7 +55,7 @@ export class Uploads implements UploadStore {
         this.#notKept('upload_parts', 'a multipart upload was not kept: not every part of it had been'),
       onFailed,
       publisher: this.#publisher,
-      tables: catalog.tables,
+      tables: catalog.parts.tables,
     });
   }
 

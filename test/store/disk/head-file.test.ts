@@ -122,6 +122,7 @@ describe('a part file', () => {
     end: (13 << 20) - 1,
     headers: ['x-amz-mp-parts-count', '3'],
     checksumsKnown: true,
+    lastModified: 1_700_000_000_000,
   };
 
   it('comes back as it was written', () => {
