@@ -18,7 +18,7 @@ const LAPSE = 30_000;
 const RENEW = 45_000;
 /** A look at the others that comes so long after the one before tells nothing of what they did in between, ms. */
 const BLIND_AFTER = 10_000;
-/** Beats between two looks for half-written files that nobody owns. */
+/** Beats between two looks for what nobody owns. */
 const SWEEP_EVERY = 60;
 
 /** What others live on the volume, and what those that have ended left there. */
@@ -73,7 +73,7 @@ export class Instance {
   #shownAt: { readonly mono: number; readonly up: number } | undefined;
   #timer: NodeJS.Timeout | undefined;
   #beating: Promise<void> | undefined;
-  /** Folders below `tmp/` without an instance, as of the last sweep. */
+  /** Paths of what nobody owned at the last sweep. */
   #orphans = new Set<string>();
 
   constructor(options: InstanceOptions) {
@@ -261,17 +261,28 @@ export class Instance {
     this.#options.onRenewed?.();
   }
 
-  /** What is below `tmp/` belongs to an instance; where none has shown itself from one sweep to the next, its owner has ended. */
+  /** What nobody owns and nobody has owned at the sweep before, either, has been left by who was killed. */
   async #sweep(): Promise<void> {
+    const orphans = new Set(await this.#ownerless());
+    for (const path of orphans) if (this.#orphans.has(path)) await this.#volume.remove(path).catch(() => {});
+    this.#orphans = orphans;
+  }
+
+  /** Folders below `tmp/`, and first heartbeats that have not come to their place, of which no instance shows itself. */
+  async #ownerless(): Promise<string[]> {
     const tmp = join(this.#folder, '..', 'tmp');
-    const owned = await this.#volume.readdir(tmp).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return [];
+    const halfWritten = await this.#volume.readdir(tmp).catch(error => {
+      if (isMissing(error)) return [];
       throw error;
     });
-    const owners = new Set(await this.#volume.readdir(this.#folder));
-    const orphans = new Set(owned.filter(name => name !== this.#id && !owners.has(`${name}.json`)));
-    for (const name of orphans) if (this.#orphans.has(name)) await this.#volume.remove(join(tmp, name)).catch(() => {});
-    this.#orphans = orphans;
+    const names = await this.#volume.readdir(this.#folder);
+    const owners = new Set([this.#id, ...idsOf(names)]);
+    return [
+      ...halfWritten.filter(id => !owners.has(id)).map(id => join(tmp, id)),
+      ...names
+        .filter(name => name.endsWith('.next') && !owners.has(name.slice(0, -'.next'.length)))
+        .map(name => join(this.#folder, name)),
+    ];
   }
 }
 

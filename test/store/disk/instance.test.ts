@@ -130,11 +130,12 @@ describe('an instance', () => {
     expect(instance.alone).toBe(true);
   });
 
-  it('sweeps up half-written files that no instance owns, once it has seen them for a minute', async () => {
+  it('sweeps up half-written files and first heartbeats that no instance owns, once it has seen them for a minute', async () => {
     const folder = tempFolder();
     for (const name of ['orphan', 'owned']) mkdirSync(join(folder, 'tmp', name), { recursive: true });
     mkdirSync(join(folder, 'instances'));
     writeFileSync(join(folder, 'instances', 'owned.json'), '{"beat":7,"pid":1}');
+    for (const name of ['killed', 'owned']) writeFileSync(join(folder, 'instances', `${name}.next`), '{"beat":1');
     const beats = vi.spyOn(globalThis, 'setInterval');
     const instance = create(folder);
     await instance.start();
@@ -142,12 +143,14 @@ describe('an instance', () => {
     beats.mockRestore();
     const file = join(folder, 'instances', `${instance.id}.json`);
     expect(readdirSync(join(folder, 'tmp')).sort()).toEqual(['orphan', 'owned']);
+    expect(filesOf(folder)).toContain('killed.next');
     await until(() => {
       beat();
-      return !existsSync(join(folder, 'tmp', 'orphan'));
+      return !existsSync(join(folder, 'tmp', 'orphan')) && !filesOf(folder).includes('killed.next');
     });
     await until(() => Number(/"beat":(\d+)/.exec(readFileSync(file, 'utf8'))?.[1]) >= 61);
     expect(readdirSync(join(folder, 'tmp'))).toEqual(['owned']);
+    expect(filesOf(folder).sort()).toEqual([`${instance.id}.json`, 'owned.json', 'owned.next'].sort());
   });
 
   it('knows nothing of others, and so is not alone, while the volume does not answer', async () => {
