@@ -266,7 +266,10 @@ async function acquainted(cacheDir: string, count: number): Promise<void> {
   const beats = async () => {
     // Beside them are those that are just being written.
     const names = (await readdir(join(cacheDir, 'instances'))).filter(name => name.endsWith('.json'));
-    const texts = await Promise.all(names.map(name => readFile(join(cacheDir, 'instances', name), 'utf8')));
+    // One may be replaced while it is read: on a network file system what was opened is gone then.
+    const texts = await Promise.all(
+      names.map(name => readFile(join(cacheDir, 'instances', name), 'utf8').catch(() => '')),
+    );
     return texts.map(text => (JSON.parse(text || '{"beat":0}') as { beat: number }).beat);
   };
   const first = await beats();
