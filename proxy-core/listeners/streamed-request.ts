@@ -108,8 +108,8 @@ export class StreamedRequest implements Outgoing, Watched {
         connected = true;
         // A head with Expect in it Node sends at once, as if it were text: by default each byte above 0x7f goes out as two.
         socket.setDefaultEncoding('latin1');
-        // Whether S3 has closed a kept connection shows in the turn of the loop in which this one came: while nothing is sent yet.
-        if (request.reusedSocket) setImmediate(() => this.#begin(request));
+        // Whether S3 has closed a kept connection shows when the loop looks at all sockets anew, between two turns: nothing is sent yet.
+        if (request.reusedSocket) setImmediate(() => setImmediate(() => this.#begin(request)));
         else this.#begin(request);
       })
       .on('information', info => {

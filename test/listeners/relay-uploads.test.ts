@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { Socket } from 'node:net';
 import { expect, test } from 'vitest';
 import { OK, own, start } from './relaying.ts';
@@ -142,7 +143,19 @@ test('an answer that comes before the whole body ends the upload', async () => {
   await closed;
 });
 
-test('an upload that comes as S3 closes the kept connection goes out on another one', async () => {
+/** Acts when the proxy has the next head, and before it does anything with it. */
+function atNextRequest(act: () => void): void {
+  const once = () => {
+    unsubscribe('http.server.request.start', once);
+    act();
+  };
+  subscribe('http.server.request.start', once);
+}
+
+test.each([
+  ['in the same turn of the loop', (close: () => void) => close()],
+  ['just after', (close: () => void) => atNextRequest(() => setImmediate(close))],
+])('an upload that comes as S3 closes the kept connection, %s, goes out on another one', async (_when, when) => {
   const bodies: string[] = [];
   const kept: Socket[] = [];
   const { client, host } = await start((socket, _head, rest) => {
@@ -165,7 +178,7 @@ test('an upload that comes as S3 closes the kept connection goes out on another 
     await answers(2 * i + 1);
     // Both are there when the loop looks next, and this is the first that it comes to.
     put(`two-${i}`);
-    kept.at(-1)!.destroy();
+    when(() => kept.at(-1)!.destroy());
     await answers(2 * i + 2);
   }
   expect(client.text).not.toContain(' 502 ');
