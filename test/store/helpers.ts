@@ -270,7 +270,7 @@ export function byItself(capacity: () => Capacity): Presence {
     async beatAgain() {
       const { accounts } = capacity();
       accounts.publish();
-      accounts.look({ all: [], whole: true });
+      accounts.look({ all: [], whole: true, shown: true });
       capacity().looked();
     },
     async forget() {},

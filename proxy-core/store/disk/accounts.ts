@@ -63,6 +63,7 @@ export class Accounts {
   #allowed = 0;
   #others: readonly Other[] = [];
   #sum: Sum | undefined;
+  #looks = 0;
   #addedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: AccountsOptions) {
@@ -190,6 +191,11 @@ export class Accounts {
     if (this.#sum) this.#allowed = Math.min(this.#allowed, this.#options.limit() - this.#elsewhere);
   }
 
+  /** How often all that the others tell has been seen. */
+  get looks(): number {
+    return this.#looks;
+  }
+
   /** What it leaves behind when it stops; undefined where that says nothing. */
   last(): Account | undefined {
     return this.#sum || this.#bytes !== 0 ? this.publish() : undefined;
@@ -227,13 +233,14 @@ export class Accounts {
   }
 
   /** The others as they were found after that. */
-  look({ all, whole }: Neighbourhood): void {
+  look({ all, whole, shown }: Neighbourhood): void {
     this.#others = all.flatMap(otherOf);
     for (const { id, state, facts } of all) if (state !== 'living' && !accountIn(facts)) this.#options.forget(id);
     const sum = latest([this.#sum, ...this.#others.map(({ account }) => account.sum)]);
     if (sum?.at !== this.#sum?.at) this.#untold = 0;
     this.#sum = sum;
-    if (!whole) return;
+    if (whole) this.#looks++;
+    if (!whole || !shown) return;
     const isSeen = isSeenByAll(this.#options.id(), this.#others);
     // Who counts has perhaps walked past it already, and heard from this process last before it tells.
     if (isSeen && !this.othersCount) this.#show();

@@ -42,10 +42,13 @@ export class Counting {
     this.#stopped = true;
   }
 
-  /** Undefined when it was stopped. Rejects with the volume's error. */
+  /** Undefined when it was stopped, or could not see what the others tell. Rejects with the volume's error. */
   async count(): Promise<Correction | undefined> {
     const { census, accounts, beat, now, unread } = this.#options;
+    const { looks } = accounts;
     await beat();
+    // What one that isn't known has told is found by the walk, too, and would be counted twice once that one is seen.
+    if (accounts.looks === looks) return undefined;
     const began = now();
     const count = new Count(accounts, began);
     const counted = await census.take(began);

@@ -2,8 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { uptime } from 'node:os';
 import { join } from 'node:path';
 import { isMissing } from './disk-error.ts';
+import { namesIn } from './leaves.ts';
 import { factsIn, LeftBehind, type Neighbour } from './left-behind.ts';
 import { isLocal } from './local-file-systems.ts';
+import { DiskUnavailable } from './operations.ts';
 import type { Volume } from './volume.ts';
 import { VolumeClock } from './volume-clock.ts';
 
@@ -26,6 +28,8 @@ export interface Neighbourhood {
   readonly all: readonly Neighbour[];
   /** Everything could be read. */
   readonly whole: boolean;
+  /** Before that, this process's heartbeat came to its place, so that they can see what it tells. */
+  readonly shown: boolean;
 }
 
 export interface InstanceOptions {
@@ -38,7 +42,7 @@ export interface InstanceOptions {
   readonly lastFacts?: () => object | undefined;
   /** Told of each heartbeat whether the volume took it. */
   readonly onBeat?: (error: Error | undefined) => void;
-  /** Told, after each heartbeat that the volume took, what the others tell of themselves. */
+  /** Told what the others tell of themselves, after each heartbeat. */
   readonly onOthers?: (others: Neighbourhood) => void;
   /** It has another id from now on. */
   readonly onRenewed?: () => void;
@@ -172,9 +176,15 @@ export class Instance {
     if (shown && Math.max(begun.mono - shown.mono, begun.up - shown.up) > RENEW) this.#renew();
     this.#beat++;
     const text = `${JSON.stringify({ beat: this.#beat, pid: process.pid, ...this.#options.facts() })}\n`;
-    await this.#write(text);
-    this.#shownAt = begun;
-    await this.#lookAround();
+    const failed = await this.#write(text).then(
+      () => undefined,
+      (error: Error) => error,
+    );
+    if (!failed) this.#shownAt = begun;
+    // A volume that takes nothing still tells what the others have: how large the cache is can't be said without it.
+    if (!failed) await this.#lookAround(true);
+    else if (!(failed instanceof DiskUnavailable)) await this.#lookAround(false).catch(() => {});
+    if (failed) throw failed;
     if (this.#beat % SWEEP_EVERY === 1) await this.#sweep();
   }
 
@@ -194,13 +204,13 @@ export class Instance {
     this.#clock.saw(mtimeMs, before, after);
   }
 
-  async #lookAround(): Promise<void> {
+  async #lookAround(shown: boolean): Promise<void> {
     const volume = this.#volume;
     const now = performance.now();
-    // While the volume did not answer us, it may not have answered them either.
+    // While the volume did not answer us or take our heartbeat, it may have been the same for them.
     const blind = now - this.#lookedAt > BLIND_AFTER;
     // These first: what one leaves behind goes from here to there, and must not be missed on its way.
-    const names = idsOf(await volume.readdir(this.#folder));
+    const names = idsOf(await namesIn(volume, this.#folder));
     let whole = await this.#left.look();
     // A listing may be old: one that is known is looked for by its name.
     for (const id of new Set([...names, ...this.#others.keys()])) {
@@ -217,13 +227,15 @@ export class Instance {
       if (names.includes(id)) await volume.unlink(join(this.#folder, `${id}.json`)).catch(() => {});
     }
     if (blind) for (const seen of this.#others.values()) seen.movedAt = now;
-    this.#lookedAt = now;
+    if (shown) this.#lookedAt = now;
     const living = [...this.#others].map(([id, seen]) => {
       return { id, seen, still: this.#former.has(id) ? DEAD_AFTER + 1 : performance.now() - seen.movedAt };
     });
     for (const { id, seen, still } of living) if (still > DEAD_AFTER) await this.#bury(id, seen);
     this.#alone =
-      living.every(({ still }) => still > DEAD_AFTER) && (await volume.statfs(this.#folder).then(isLocal, () => false));
+      shown &&
+      living.every(({ still }) => still > DEAD_AFTER) &&
+      (await volume.statfs(this.#folder).then(isLocal, () => false));
     this.#options.onOthers?.({
       all: [
         ...this.#left.all,
@@ -232,6 +244,7 @@ export class Instance {
         }),
       ],
       whole,
+      shown,
     });
   }
 
@@ -271,10 +284,7 @@ export class Instance {
   /** Folders below `tmp/`, and first heartbeats that have not come to their place, of which no instance shows itself. */
   async #ownerless(): Promise<string[]> {
     const tmp = join(this.#folder, '..', 'tmp');
-    const halfWritten = await this.#volume.readdir(tmp).catch(error => {
-      if (isMissing(error)) return [];
-      throw error;
-    });
+    const halfWritten = await namesIn(this.#volume, tmp);
     const names = await this.#volume.readdir(this.#folder);
     const owners = new Set([this.#id, ...idsOf(names)]);
     return [

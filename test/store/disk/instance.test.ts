@@ -1,17 +1,22 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
-import { Instance } from '../../../proxy-core/store/disk/instance.ts';
+import { Instance, type Neighbourhood } from '../../../proxy-core/store/disk/instance.ts';
 import { DiskUnavailable } from '../../../proxy-core/store/disk/operations.ts';
 import { Volume } from '../../../proxy-core/store/disk/volume.ts';
 import { afterTest, tempFolder, until } from '../helpers.ts';
 
-function create(cacheDir: string, volume = new Volume({ deadline: 5000 })): Instance {
+function create(
+  cacheDir: string,
+  volume = new Volume({ deadline: 5000 }),
+  onOthers: (others: Neighbourhood) => void = () => {},
+): Instance {
   const instance = new Instance({
     volume,
     cacheDir,
     modes: { file: 0o600, folder: 0o700 },
     facts: () => ({ bytes: 42 }),
+    onOthers,
   });
   afterTest(() => instance.stop());
   return instance;
@@ -150,7 +155,9 @@ describe('an instance', () => {
     });
     await until(() => Number(/"beat":(\d+)/.exec(readFileSync(file, 'utf8'))?.[1]) >= 61);
     expect(readdirSync(join(folder, 'tmp'))).toEqual(['owned']);
-    expect(filesOf(folder).sort()).toEqual([`${instance.id}.json`, 'owned.json', 'owned.next'].sort());
+    // The last beat may be on its way still.
+    const left = [`${instance.id}.json`, 'owned.json', 'owned.next'].sort();
+    await vi.waitFor(() => expect(filesOf(folder).sort()).toEqual(left));
   });
 
   it('knows nothing of others, and so is not alone, while the volume does not answer', async () => {
@@ -162,6 +169,30 @@ describe('an instance', () => {
     await until(() => !instance.alone);
     broken.mockRestore();
     await until(() => instance.alone);
+  });
+
+  it('tells what the others say also where the volume takes no heartbeat, of whom it takes none for dead then', async () => {
+    const folder = tempFolder();
+    mkdirSync(join(folder, 'instances'));
+    writeFileSync(join(folder, 'instances', 'other.json'), '{"beat":7,"pid":1}');
+    const volume = new Volume({ deadline: 5000 });
+    const full = Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
+    const broken = vi.spyOn(volume, 'writeFile').mockRejectedValue(full);
+    const told: Neighbourhood[] = [];
+    const instance = create(folder, volume, others => told.push(others));
+    const pass = clockOf();
+    await instance.start();
+    for (let i = 0; i < 4; i++) {
+      pass(30_000);
+      await instance.beat();
+    }
+    expect(told.length).toBeGreaterThanOrEqual(5);
+    expect(told.every(({ all, whole, shown }) => whole && !shown && all[0]?.state === 'living')).toBe(true);
+    expect(instance.alone).toBe(false);
+    broken.mockRestore();
+    await instance.beat();
+    expect(told.at(-1)).toMatchObject({ all: [{ id: 'other', state: 'living' }], whole: true, shown: true });
+    expect(filesOf(folder)).toContain('other.json');
   });
 
   it('shows itself as soon as it can when the volume did not answer at its start', async () => {
