@@ -270,7 +270,7 @@ export function byItself(capacity: () => Capacity): Presence {
     async beatAgain() {
       const { accounts } = capacity();
       accounts.publish();
-      accounts.look({ all: [], whole: true, shown: true });
+      accounts.look({ all: [], unreadable: undefined, shown: true });
       capacity().looked();
     },
     async forget() {},

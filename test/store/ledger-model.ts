@@ -153,7 +153,7 @@ export class ModelProcess {
       if (still > DEAD) this.#bury(id);
       all.push(neighbour(id, published, still > DEAD ? 'dead' : 'living', still > QUIET));
     }
-    this.accounts.look({ all, whole: true, shown: true });
+    this.accounts.look({ all, unreadable: undefined, shown: true });
   }
 
   #bury(id: string): void {

@@ -233,14 +233,15 @@ export class Accounts {
   }
 
   /** The others as they were found after that. */
-  look({ all, whole, shown }: Neighbourhood): void {
+  look({ all, unreadable, shown }: Neighbourhood): void {
     this.#others = all.flatMap(otherOf);
     for (const { id, state, facts } of all) if (state !== 'living' && !accountIn(facts)) this.#options.forget(id);
     const sum = latest([this.#sum, ...this.#others.map(({ account }) => account.sum)]);
     if (sum?.at !== this.#sum?.at) this.#untold = 0;
     this.#sum = sum;
-    if (whole) this.#looks++;
-    if (!whole || !shown) return;
+    if (unreadable !== undefined) return;
+    this.#looks++;
+    if (!shown) return;
     const isSeen = isSeenByAll(this.#options.id(), this.#others);
     // Who counts has perhaps walked past it already, and heard from this process last before it tells.
     if (isSeen && !this.othersCount) this.#show();

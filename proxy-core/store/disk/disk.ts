@@ -101,6 +101,7 @@ export class Disk {
       },
       onBeat: error => this.trouble.beat(error),
       onOthers: others => {
+        this.trouble.others(others.unreadable);
         this.neighbours.meet(others.all.flatMap(neighbourOf));
         this.capacity.accounts.look(others);
         this.capacity.looked();

@@ -26,8 +26,8 @@ const SWEEP_EVERY = 60;
 /** What others live on the volume, and what those that have ended left there. */
 export interface Neighbourhood {
   readonly all: readonly Neighbour[];
-  /** Everything could be read. */
-  readonly whole: boolean;
+  /** The path of what one of them tells, where that could not be read. */
+  readonly unreadable: string | undefined;
   /** Before that, this process's heartbeat came to its place, so that they can see what it tells. */
   readonly shown: boolean;
 }
@@ -211,15 +211,19 @@ export class Instance {
     const blind = now - this.#lookedAt > BLIND_AFTER;
     // These first: what one leaves behind goes from here to there, and must not be missed on its way.
     const names = idsOf(await namesIn(volume, this.#folder));
-    let whole = await this.#left.look();
+    let unreadable = await this.#left.look();
     // A listing may be old: one that is known is looked for by its name.
     for (const id of new Set([...names, ...this.#others.keys()])) {
       if (id === this.#id) continue;
-      const file = await volume.readFile(join(this.#folder, `${id}.json`)).catch((error: Error) => error);
-      if (!(file instanceof Error)) this.#saw(id, file);
-      else if (!isMissing(file)) whole = false;
-      else if (await this.#left.find(id)) this.#others.delete(id);
-      else whole = false;
+      const path = join(this.#folder, `${id}.json`);
+      const file = await volume.readFile(path).catch((error: Error) => error);
+      if (!(file instanceof Error)) {
+        this.#saw(id, file);
+        continue;
+      }
+      const missed = isMissing(file) ? await this.#left.find(id) : path;
+      if (missed === undefined) this.#others.delete(id);
+      unreadable = missed ?? unreadable;
     }
     for (const { id } of this.#left.all) {
       this.#others.delete(id);
@@ -243,7 +247,7 @@ export class Instance {
           return { ...seen.neighbour, state: still > DEAD_AFTER ? 'dead' : 'living', quiet: still > QUIET_AFTER };
         }),
       ],
-      whole,
+      unreadable,
       shown,
     });
   }

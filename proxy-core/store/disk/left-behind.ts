@@ -34,27 +34,27 @@ export class LeftBehind {
     this.#folder = join(options.cacheDir, 'ended');
   }
 
-  /** False where something could not be read. Rejects where it can't be seen what there is. */
-  async look(): Promise<boolean> {
+  /** The path of one that could not be read, if any. Rejects where it can't be seen what there is. */
+  async look(): Promise<string | undefined> {
     const { volume } = this.#options;
     const names = await volume.readdir(this.#folder).catch(error => {
       if (isMissing(error)) return [];
       throw error;
     });
     const ids = new Set(names.filter(name => name.endsWith('.json')).map(name => name.slice(0, -'.json'.length)));
-    let whole = true;
+    let unreadable: string | undefined;
     for (const id of new Set([...ids, ...this.#known.keys()]))
-      if (!(ids.has(id) && this.#known.has(id))) whole = (await this.find(id)) && whole;
-    return whole;
+      if (!(ids.has(id) && this.#known.has(id))) unreadable = (await this.find(id)) ?? unreadable;
+    return unreadable;
   }
 
-  /** Looks for one by its name: a listing may be old. False where it can't be told whether it is there. */
-  async find(id: string): Promise<boolean> {
+  /** Looks for one by its name: a listing may be old. Returns its path where it can't be told whether it is there. */
+  async find(id: string): Promise<string | undefined> {
     const file = await this.#options.volume.readFile(this.#path(id)).catch((error: Error) => error);
     if (!(file instanceof Error)) this.#known.set(id, ended(id, factsIn(file)));
     else if (isMissing(file)) this.#known.delete(id);
-    else return false;
-    return true;
+    else return this.#path(id);
+    return undefined;
   }
 
   get all(): readonly Neighbour[] {

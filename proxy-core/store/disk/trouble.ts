@@ -7,6 +7,9 @@ export interface TroubleOptions {
   readonly onEvent: (key: string, message: string) => void;
 }
 
+/** What can't be read for so long stays so, ms. */
+const LASTING = 10_000;
+
 /**
  * Operations of the disk that failed: counted, and told to a person, each kind of trouble once, whichever files meet it. Where
  * the disk was not even asked, the volume or the folder as a whole is shown as a problem already.
@@ -14,6 +17,7 @@ export interface TroubleOptions {
 export class Trouble {
   readonly #options: TroubleOptions;
   #readOnly = false;
+  #unreadableSince: number | undefined;
 
   constructor(options: TroubleOptions) {
     this.#options = options;
@@ -37,6 +41,19 @@ export class Trouble {
     this.#readOnly = error !== undefined && codeOf(error) === 'EROFS';
     if (!(error instanceof NotAsked))
       this.#options.onProblem('cache_writes', error && `the cache can't be written at the moment: ${inWords(error)}`);
+  }
+
+  /** What the other processes tell has been read, but for what is in this file. */
+  others(unreadable: string | undefined): void {
+    const now = performance.now();
+    this.#unreadableSince = unreadable === undefined ? undefined : (this.#unreadableSince ?? now);
+    const lasts = this.#unreadableSince !== undefined && now - this.#unreadableSince >= LASTING;
+    this.#options.onProblem(
+      'instances',
+      lasts
+        ? `how large the cache is can't be told, and nothing new is stored: ${unreadable} can't be read. Check the disk; if the file stays so, delete it.`
+        : undefined,
+    );
   }
 
   /** Each kind is an event of its own, so that two that take turns don't fill the log. */
