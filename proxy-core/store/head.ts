@@ -33,7 +33,23 @@ export interface Stamp {
 }
 
 /** Which writing of a version's bytes something was told of: they may be written again, with other checksums. */
-export type Writing = Pick<Head, 'lastModified' | 'written'>;
+export interface Writing extends Pick<Head, 'lastModified' | 'written'> {
+  /** S3's own name for it, of a bucket with versioning: `x-amz-version-id`. */
+  readonly s3Version?: string | undefined;
+}
+
+export function writingOf({ headers, lastModified, written }: Head): Writing {
+  return { lastModified, written, s3Version: s3VersionOf(headers) };
+}
+
+export function s3VersionOf(headers: RawHeaders): string | undefined {
+  return headerValue(headers, 'x-amz-version-id');
+}
+
+/** An older version becomes current when the newer one is deleted. Where one isn't told, that is not known. */
+export function isOtherVersion(known: string | undefined, seen: string | undefined): boolean {
+  return known !== undefined && seen !== undefined && known !== seen;
+}
 
 /** What is known of one part of a multipart object: the answer to `?partNumber=`. */
 export interface Part extends Writing {
@@ -44,8 +60,9 @@ export interface Part extends Writing {
   readonly checksumsKnown: boolean;
 }
 
-/** Whether what is known of a version and what is seen of it are of one writing of its bytes, as far as dates tell. */
+/** Whether what is known of a version and what is seen of it are of one writing of its bytes, as far as S3's name and dates tell. */
 export function isSameWriting(known: Writing, seen: Writing): boolean {
+  if (isOtherVersion(known.s3Version, seen.s3Version)) return false;
   if (known.written === undefined) return seen.written === undefined && known.lastModified === seen.lastModified;
   return seen.written === undefined ? isOfWrite(known.written, seen.lastModified) : known.written === seen.written;
 }

@@ -210,6 +210,20 @@ describe('S3 is asked about a candidate that a write has overtaken', () => {
     const later = ['ETag', ETAG, 'Last-Modified', 'Sun, 22 Nov 2026 10:00:05 GMT'];
     expect(judge(question, told, 304, later)).toBe('rewritten');
   });
+
+  it('or it is of another version in S3, an older one perhaps, which the deletion of that has made current', () => {
+    const question = { headers: [], how: 'if_none_match' } as const;
+    const named = { ...told, headers: [...told.headers, 'x-amz-version-id', 'second'] };
+    const answer = (...id: string[]) => ['ETag', ETAG, 'Last-Modified', LAST_MODIFIED, ...id];
+    expect(judge(question, named, 304, answer('x-amz-version-id', 'second'))).toBe('vouched');
+    expect(judge(question, named, 304, answer('x-amz-version-id', 'first'))).toBe('rewritten');
+    expect(judge(question, named, 304, answer())).toBe('vouched');
+    // All that the write did not tell is in the answer.
+    expect(judge({ headers: [], how: 'one_byte' }, named, 206, answer('x-amz-version-id', 'first'))).toBe('vouched');
+    const read = { ...named, lastModified: Date.parse(LAST_MODIFIED), written: undefined };
+    expect(judge(question, read, 304, answer('x-amz-version-id', 'second'))).toBe('vouched');
+    expect(judge(question, read, 304, answer('x-amz-version-id', 'first'))).toBe('rewritten');
+  });
 });
 
 describe('what S3’s answer says of the candidate', () => {

@@ -87,7 +87,7 @@ export function decodeAnyHead(file: Buffer): (HeadFile & { readonly storeKey: st
 
 /** What is known of a part, bound to its object, version and number. */
 export function encodePart(storeKey: string, version: string, number: number, part: Part): Buffer {
-  const { start, end, headers, checksumsKnown, lastModified, written } = part;
+  const { start, end, headers, checksumsKnown, lastModified, written, s3Version } = part;
   const json = JSON.stringify({
     key: storeKey,
     version,
@@ -97,6 +97,7 @@ export function encodePart(storeKey: string, version: string, number: number, pa
     last_modified: lastModified,
     checksums_known: checksumsKnown,
     written,
+    s3_version: s3Version,
     headers,
   });
   return Buffer.from(checkedLine(json), 'latin1');
@@ -115,6 +116,7 @@ export function decodePart(storeKey: string, version: string, number: number, fi
     last_modified?: number;
     checksums_known: boolean;
     written?: number;
+    s3_version?: string;
     headers: string[];
   };
   if (stored.key !== storeKey || stored.version !== version || stored.number !== number) return undefined;
@@ -125,5 +127,6 @@ export function decodePart(storeKey: string, version: string, number: number, fi
     checksumsKnown: stored.checksums_known,
     lastModified: stored.last_modified,
     written: stored.written,
+    s3Version: stored.s3_version,
   };
 }

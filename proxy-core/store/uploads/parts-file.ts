@@ -12,8 +12,16 @@ export interface PartsTable extends Writing {
 
 /** A checksummed line, bound to its object and version. */
 export function encodeParts(storeKey: string, version: string, table: PartsTable): Buffer {
-  const { ends, checksums, lastModified, written } = table;
-  const json = JSON.stringify({ key: storeKey, version, last_modified: lastModified, written, ends, checksums });
+  const { ends, checksums, lastModified, written, s3Version } = table;
+  const json = JSON.stringify({
+    key: storeKey,
+    version,
+    last_modified: lastModified,
+    written,
+    s3_version: s3Version,
+    ends,
+    checksums,
+  });
   return Buffer.from(checkedLine(json), 'latin1');
 }
 
@@ -25,18 +33,22 @@ export function decodeParts(
 ): PartsTable | undefined {
   const json = checkedJson(file.toString('latin1'));
   if (json === undefined) return undefined;
-  const stored = JSON.parse(json) as Omit<PartsTable, 'lastModified'> & {
+  const stored = JSON.parse(json) as Omit<PartsTable, 'lastModified' | 's3Version'> & {
     key: string;
     version: string;
     last_modified?: number;
+    s3_version?: string;
   };
   if (stored.key !== storeKey || stored.version !== version || stored.ends.at(-1) !== length) return undefined;
   const { ends, checksums, written } = stored;
-  return { ends, checksums, lastModified: stored.last_modified, written };
+  return { ends, checksums, lastModified: stored.last_modified, written, s3Version: stored.s3_version };
 }
 
 /** What is known of part `number`; undefined where there is none, and where it is empty, about which S3 has its own words. */
-export function partOf({ ends, checksums, lastModified, written }: PartsTable, number: number): Part | undefined {
+export function partOf(
+  { ends, checksums, lastModified, written, s3Version }: PartsTable,
+  number: number,
+): Part | undefined {
   const end = ends[number - 1];
   const start = number === 1 ? 0 : ends[number - 2];
   if (start === undefined || end === undefined || end === start) return undefined;
@@ -47,5 +59,6 @@ export function partOf({ ends, checksums, lastModified, written }: PartsTable, n
     checksumsKnown: checksums !== undefined,
     lastModified,
     written,
+    s3Version,
   };
 }

@@ -123,6 +123,7 @@ describe('a part file', () => {
     headers: ['x-amz-mp-parts-count', '3'],
     checksumsKnown: true,
     lastModified: 1_700_000_000_000,
+    s3Version: 'one',
   };
 
   it('comes back as it was written', () => {
