@@ -123,7 +123,7 @@ export function judge(question: Question, head: Head, status: number, headers: R
   if (isOtherVersion(s3VersionOf(head.headers), s3VersionOf(headers))) return 'rewritten';
   // What a write told is complete with its date; a 304 without it leaves too much open.
   if (head.written !== undefined)
-    return isOfWrite(head.written, lastModified === undefined ? undefined : parseHttpDate(lastModified))
+    return isOfWrite(head, lastModified === undefined ? undefined : parseHttpDate(lastModified))
       ? 'vouched'
       : 'rewritten';
   return lastModified !== undefined && known !== undefined && lastModified !== known ? 'rewritten' : 'vouched';

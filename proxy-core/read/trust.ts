@@ -97,7 +97,7 @@ export class Trust {
     const modified = headerValue(updated, 'last-modified');
     const lastModified = modified === undefined ? undefined : parseHttpDate(modified);
     // What a write told is complete with the date.
-    const current = { ...head, headers: updated, lastModified, written: undefined };
+    const current = { ...head, headers: updated, lastModified, written: undefined, begun: undefined };
     this.#store.adopt(entry, current, { validatedAt: sentAt, epoch });
     void this.#store.keepHead(entry, current, { validatedAt: sentAt, epoch });
   }

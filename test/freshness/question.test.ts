@@ -211,6 +211,17 @@ describe('S3 is asked about a candidate that a write has overtaken', () => {
     expect(judge(question, told, 304, later)).toBe('rewritten');
   });
 
+  it('or earlier than it began: they were written by an upload that was begun before', () => {
+    const question = { headers: [], how: 'if_none_match' } as const;
+    const begun = { ...told, written: told.written! + 60_000, begun: Date.parse(LAST_MODIFIED) };
+    const dated = (at: number) => ['ETag', ETAG, 'Last-Modified', new Date(begun.begun + at).toUTCString()];
+    expect(judge(question, begun, 304, dated(0))).toBe('vouched');
+    // Clocks differ, and S3's date has no milliseconds.
+    expect(judge(question, begun, 304, dated(-1000))).toBe('vouched');
+    expect(judge(question, begun, 304, dated(-4000))).toBe('rewritten');
+    expect(judge(question, { ...begun, begun: undefined }, 304, dated(-4000))).toBe('vouched');
+  });
+
   it('or it is of another version in S3, an older one perhaps, which the deletion of that has made current', () => {
     const question = { headers: [], how: 'if_none_match' } as const;
     const named = { ...told, headers: [...told.headers, 'x-amz-version-id', 'second'] };

@@ -12,12 +12,13 @@ export interface PartsTable extends Writing {
 
 /** A checksummed line, bound to its object and version. */
 export function encodeParts(storeKey: string, version: string, table: PartsTable): Buffer {
-  const { ends, checksums, lastModified, written, s3Version } = table;
+  const { ends, checksums, lastModified, written, begun, s3Version } = table;
   const json = JSON.stringify({
     key: storeKey,
     version,
     last_modified: lastModified,
     written,
+    begun,
     s3_version: s3Version,
     ends,
     checksums,
@@ -40,15 +41,12 @@ export function decodeParts(
     s3_version?: string;
   };
   if (stored.key !== storeKey || stored.version !== version || stored.ends.at(-1) !== length) return undefined;
-  const { ends, checksums, written } = stored;
-  return { ends, checksums, lastModified: stored.last_modified, written, s3Version: stored.s3_version };
+  const { ends, checksums, written, begun } = stored;
+  return { ends, checksums, lastModified: stored.last_modified, written, begun, s3Version: stored.s3_version };
 }
 
 /** What is known of part `number`; undefined where there is none, and where it is empty, about which S3 has its own words. */
-export function partOf(
-  { ends, checksums, lastModified, written, s3Version }: PartsTable,
-  number: number,
-): Part | undefined {
+export function partOf({ ends, checksums, ...writing }: PartsTable, number: number): Part | undefined {
   const end = ends[number - 1];
   const start = number === 1 ? 0 : ends[number - 2];
   if (start === undefined || end === undefined || end === start) return undefined;
@@ -57,8 +55,6 @@ export function partOf(
     end: end - 1,
     headers: ['x-amz-mp-parts-count', String(ends.length), ...(checksums?.[number - 1] ?? [])],
     checksumsKnown: checksums !== undefined,
-    lastModified,
-    written,
-    s3Version,
+    ...writing,
   };
 }
