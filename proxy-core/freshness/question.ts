@@ -7,7 +7,7 @@ import {
   type SignatureFacts,
   setHeader,
 } from '../request/index.ts';
-import { type Head, isOfWrite } from '../store/index.ts';
+import { type Head, isOfWrite, isOtherVersion, s3VersionOf } from '../store/index.ts';
 
 /** How S3 is asked about a candidate with the caller's own request. */
 export interface Question {
@@ -118,9 +118,12 @@ export function judge(question: Question, head: Head, status: number, headers: R
   }
   const lastModified = headerValue(headers, 'last-modified');
   const known = headerValue(head.headers, 'last-modified');
-  // What a write told is complete with its date; a 206 tells all, and a 304 without it leaves too much open.
-  if (head.written !== undefined && question.how === 'if_none_match')
-    return isOfWrite(head.written, lastModified === undefined ? undefined : parseHttpDate(lastModified))
+  // A 206 tells all that a write did not.
+  if (head.written !== undefined && question.how === 'one_byte') return 'vouched';
+  if (isOtherVersion(s3VersionOf(head.headers), s3VersionOf(headers))) return 'rewritten';
+  // What a write told is complete with its date; a 304 without it leaves too much open.
+  if (head.written !== undefined)
+    return isOfWrite(head, lastModified === undefined ? undefined : parseHttpDate(lastModified))
       ? 'vouched'
       : 'rewritten';
   return lastModified !== undefined && known !== undefined && lastModified !== known ? 'rewritten' : 'vouched';

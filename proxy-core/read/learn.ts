@@ -1,5 +1,13 @@
 import { headerValue, parseHttpDate, type RawHeaders, type Span } from '../request/index.ts';
-import { type Head, isSameWriting, type ObjectEntry, type Part, versionId } from '../store/index.ts';
+import {
+  type Head,
+  isSameWriting,
+  type ObjectEntry,
+  type Part,
+  s3VersionOf,
+  versionId,
+  writingOf,
+} from '../store/index.ts';
 import { headHeaders, partHeaders } from './answer.ts';
 
 /** What a 200 or 206 tells: the object's head, which bytes of it follow, and what is known of a part. */
@@ -49,7 +57,13 @@ export function learn(
     span,
     part:
       request.partNumber !== undefined && span
-        ? { ...span, headers: partHeaders(headers), checksumsKnown: request.checksumMode, lastModified }
+        ? {
+            ...span,
+            headers: partHeaders(headers),
+            checksumsKnown: request.checksumMode,
+            lastModified,
+            s3Version: s3VersionOf(headers),
+          }
         : undefined,
   };
 }
@@ -75,7 +89,7 @@ export function isOvertaken({ head, headEpoch, epoch: current }: ObjectEntry, ep
 /** The same version seen again: what is known of it from both answers, the newer one's fields first. */
 export function mergeHeads(known: Head | undefined, seen: Head): Head {
   if (!known || known.version !== seen.version || seen.checksumsKnown || !known.checksumsKnown) return seen;
-  if (!isSameWriting(known, seen)) return seen;
+  if (!isSameWriting(writingOf(known), writingOf(seen))) return seen;
   // The newer answer came without checksum mode: what was learnt with it still holds for the same bytes.
   const checksums: string[] = [];
   for (let i = 0; i + 1 < known.headers.length; i += 2) {

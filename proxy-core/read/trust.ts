@@ -1,6 +1,6 @@
 import { Allowances, isFresh } from '../freshness/index.ts';
 import { headerValue, parseHttpDate, type RawHeaders, setHeader } from '../request/index.ts';
-import type { Head, ObjectEntry, Store } from '../store/index.ts';
+import { type Head, isOtherVersion, type ObjectEntry, type Store, s3VersionOf } from '../store/index.ts';
 import { headHeaders } from './answer.ts';
 import { isOvertaken } from './learn.ts';
 import type { ReadQuestion, ReadRequest } from './types.ts';
@@ -71,7 +71,9 @@ export class Trust {
     else if (status === 304 && entry.head && headerValue(headers, 'etag') === entry.head.etag) {
       const modified = headerValue(headers, 'last-modified');
       // The same bytes written again, perhaps with other metadata: only a full answer can tell.
-      const rewritten = modified !== undefined && parseHttpDate(modified) !== entry.head.lastModified;
+      const rewritten =
+        isOtherVersion(s3VersionOf(entry.head.headers), s3VersionOf(headers)) ||
+        (modified !== undefined && parseHttpDate(modified) !== entry.head.lastModified);
       if (rewritten) this.#store.catalog.distrust(entry);
       // A write has come between, which changed something else than the bytes.
       else if (entry.headEpoch !== epoch) this.allow(request, entry, epoch, sentAt);
@@ -95,7 +97,7 @@ export class Trust {
     const modified = headerValue(updated, 'last-modified');
     const lastModified = modified === undefined ? undefined : parseHttpDate(modified);
     // What a write told is complete with the date.
-    const current = { ...head, headers: updated, lastModified, written: undefined };
+    const current = { ...head, headers: updated, lastModified, written: undefined, begun: undefined };
     this.#store.adopt(entry, current, { validatedAt: sentAt, epoch });
     void this.#store.keepHead(entry, current, { validatedAt: sentAt, epoch });
   }

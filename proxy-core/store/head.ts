@@ -22,6 +22,8 @@ export interface Head {
    * our clock), ms. It is never fresh. Undefined for a head that S3's answers to reads told.
    */
   readonly written?: number | undefined;
+  /** Of such a head: when S3 began to take the object in, by the same clock; ms. */
+  readonly begun?: number | undefined;
 }
 
 /** When and in which epoch S3 vouched for a head. Overwritten in place. */
@@ -33,7 +35,23 @@ export interface Stamp {
 }
 
 /** Which writing of a version's bytes something was told of: they may be written again, with other checksums. */
-export type Writing = Pick<Head, 'lastModified' | 'written'>;
+export interface Writing extends Pick<Head, 'lastModified' | 'written' | 'begun'> {
+  /** S3's own name for it, of a bucket with versioning: `x-amz-version-id`. */
+  readonly s3Version?: string | undefined;
+}
+
+export function writingOf({ headers, lastModified, written, begun }: Head): Writing {
+  return { lastModified, written, begun, s3Version: s3VersionOf(headers) };
+}
+
+export function s3VersionOf(headers: RawHeaders): string | undefined {
+  return headerValue(headers, 'x-amz-version-id');
+}
+
+/** An older version becomes current when the newer one is deleted. Where one isn't told, that is not known. */
+export function isOtherVersion(known: string | undefined, seen: string | undefined): boolean {
+  return known !== undefined && seen !== undefined && known !== seen;
+}
 
 /** What is known of one part of a multipart object: the answer to `?partNumber=`. */
 export interface Part extends Writing {
@@ -44,19 +62,24 @@ export interface Part extends Writing {
   readonly checksumsKnown: boolean;
 }
 
-/** Whether what is known of a version and what is seen of it are of one writing of its bytes, as far as dates tell. */
+/** Whether what is known of a version and what is seen of it are of one writing of its bytes, as far as S3's name and dates tell. */
 export function isSameWriting(known: Writing, seen: Writing): boolean {
+  if (isOtherVersion(known.s3Version, seen.s3Version)) return false;
   if (known.written === undefined) return seen.written === undefined && known.lastModified === seen.lastModified;
-  return seen.written === undefined ? isOfWrite(known.written, seen.lastModified) : known.written === seen.written;
+  return seen.written === undefined ? isOfWrite(known, seen.lastModified) : known.written === seen.written;
 }
 
 /**
- * Whether an object with such a Last-Modified is the one that a write made whose answer had such a Date, both in ms, and not
- * the same bytes written again. S3 dates an object by when it took the write in, in whole seconds; the answer's Date is later,
- * and perhaps another machine's.
+ * Whether an object with such a Last-Modified, in ms, is the one that a write made, and not the same bytes written at another
+ * time. S3 dates an object, in whole seconds, by when it took the write in: of a multipart upload, when that was begun. The
+ * dates of its answers are perhaps another machine's.
  */
-export function isOfWrite(written: number, lastModified: number | undefined): boolean {
-  return lastModified !== undefined && lastModified <= written + CLOCKS;
+export function isOfWrite(
+  { written, begun }: Pick<Head, 'written' | 'begun'>,
+  lastModified: number | undefined,
+): boolean {
+  if (written === undefined || lastModified === undefined) return false;
+  return lastModified <= written + CLOCKS && (begun === undefined || lastModified >= begun - CLOCKS);
 }
 
 const CLOCKS = 2000;

@@ -22,7 +22,17 @@ export { bucketFolder, versionId } from './disk/paths.ts';
 export type { VolumeReport } from './disk/probe.ts';
 export type { ObjectEntry } from './entry.ts';
 export type { Fill } from './fill.ts';
-export { type Head, isOfWrite, isSameHead, isSameWriting, type Part, type Stamp } from './head.ts';
+export {
+  type Head,
+  isOfWrite,
+  isOtherVersion,
+  isSameHead,
+  isSameWriting,
+  type Part,
+  type Stamp,
+  s3VersionOf,
+  writingOf,
+} from './head.ts';
 export type { Cell } from './memory/cells.ts';
 export type { StoreCounters, StoreLimits, StoreOptions } from './options.ts';
 export { Store } from './store.ts';

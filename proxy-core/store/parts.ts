@@ -3,7 +3,7 @@ import { decodePart, encodePart } from './disk/head-file.ts';
 import { readOrNone } from './disk/read-file.ts';
 import type { Scratch } from './disk/scratch.ts';
 import type { ObjectEntry } from './entry.ts';
-import { type Head, isSameWriting, type Part } from './head.ts';
+import { type Head, isSameWriting, type Part, type Writing, writingOf } from './head.ts';
 import { PartsTables } from './uploads/parts-tables.ts';
 
 export interface PartsOptions {
@@ -30,17 +30,18 @@ export class Parts {
   async look(entry: ObjectEntry, number: number): Promise<Part | undefined> {
     const { head } = entry;
     if (!head) return undefined;
+    const current = writingOf(head);
     const known = entry.parts.get(number);
-    if (known && isSameWriting(known, head)) return known;
+    if (known && isSameWriting(known, current)) return known;
     const seen = await this.#read(entry, head, number);
-    if (seen && isSameWriting(seen, head)) {
+    if (seen && isSameWriting(seen, current)) {
       if (entry.head?.version === head.version) entry.parts.set(number, seen);
       return seen;
     }
     const told = await this.tables.part(entry, head, number);
-    if (told && isSameWriting(told, head)) return told;
+    if (told && isSameWriting(told, current)) return told;
     const found = told ?? seen;
-    return found && withoutChecksums(found, head);
+    return found && withoutChecksums(found, current);
   }
 
   async publish(entry: ObjectEntry, head: Head, number: number, part: Part): Promise<void> {
@@ -71,14 +72,13 @@ export class Parts {
 }
 
 /** The same bytes have been written again, perhaps with other checksums. */
-function withoutChecksums({ start, end, headers }: Part, { lastModified, written }: Head): Part {
+function withoutChecksums({ start, end, headers }: Part, current: Writing): Part {
   const count = headerValue(headers, 'x-amz-mp-parts-count');
   return {
     start,
     end,
     headers: count === undefined ? [] : ['x-amz-mp-parts-count', count],
     checksumsKnown: false,
-    lastModified,
-    written,
+    ...current,
   };
 }

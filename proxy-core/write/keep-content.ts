@@ -14,6 +14,7 @@ export class KeepPut implements Keeping {
   readonly #facts: CreatedUpload;
   readonly #options: UploadKeepingOptions;
   readonly #copy: ContentCopy;
+  readonly #since = performance.now();
 
   constructor(upload: Step<'put'>, headers: WriteHeaders, content: UploadContent, options: UploadKeepingOptions) {
     this.#upload = upload;
@@ -32,6 +33,7 @@ export class KeepPut implements Keeping {
 
   async accepted(answer: RawHeaders): Promise<void> {
     const { store, settings, mayCompress, onKept, onPassedBy } = this.#options;
+    const took = performance.now() - this.#since;
     const content = await this.#copy.finish();
     if (!content) return onPassedBy(this.#copy.lost ?? 'cache_busy');
     const etag = strongEtag(headerValue(answer, 'etag'));
@@ -41,7 +43,7 @@ export class KeepPut implements Keeping {
     }
     const { length } = content;
     const checksums = checksumHeaders(answer);
-    const head = uploadedHead({ facts: this.#facts, etag, length, answer, checksums });
+    const head = uploadedHead({ facts: this.#facts, etag, length, answer, checksums, took });
     await store.publishUpload(this.#upload.object, head, content, {
       ram: settings.ram_cache_eligible,
       compress: mayCompress(head.headers, length),

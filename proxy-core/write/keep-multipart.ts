@@ -7,7 +7,7 @@ import { isAws } from './keep-content.ts';
 import type { Keeping } from './types.ts';
 import type { WriteHeaders } from './upload-content.ts';
 import type { KeepingStore, UploadKeepingOptions } from './upload-keeping.ts';
-import { answerHeaders, uploadedHead, uploadFacts } from './uploaded-head.ts';
+import { answerHeaders, dateOf, uploadedHead, uploadFacts } from './uploaded-head.ts';
 import { childText, parseXml } from './xml.ts';
 
 type Step<S extends Upload['step']> = Extract<Upload, { step: S }>;
@@ -35,7 +35,7 @@ export class KeepCreate implements Keeping {
     const uploadId = childText(result?.content, 'UploadId');
     if (result?.name !== 'InitiateMultipartUploadResult' || uploadId === undefined || uploadId === '') return;
     const told = [...this.#facts.headers, ...answerHeaders(headers)];
-    const created = { headers: told, unknowable: this.#facts.unknowable };
+    const created = { headers: told, unknowable: this.#facts.unknowable, begun: dateOf(headers) };
     await this.#store.multipart.created(this.#upload.object, utf8Bytes(uploadId), created);
   }
 

@@ -11,13 +11,15 @@ export interface UploadedObject {
   readonly answer: RawHeaders;
   /** Its checksum headers, which CompleteMultipartUpload has in its body. */
   readonly checksums: RawHeaders;
+  /** How long S3 took for it, ms; where `facts` don't say when it began. */
+  readonly took?: number;
 }
 
 /**
  * The head of an object that was just written: what request and answer tell, in the order in which S3 usually sends it.
  * Where something is unknowable it has no Content-Type, without which no answer of S3's is.
  */
-export function uploadedHead({ facts, etag, length, answer, checksums }: UploadedObject): Head {
+export function uploadedHead({ facts, etag, length, answer, checksums, took }: UploadedObject): Head {
   const fields = new Map<string, readonly [string, string]>();
   for (const [name, value] of pairs([...facts.headers, ...answerHeaders(answer), ...checksums]))
     fields.set(name.toLowerCase(), [name, value]);
@@ -26,7 +28,7 @@ export function uploadedHead({ facts, etag, length, answer, checksums }: Uploade
   fields.set('accept-ranges', ['Accept-Ranges', 'bytes']);
   fields.set('content-length', ['Content-Length', '']);
   if (facts.unknowable) fields.delete('content-type');
-  const date = headerValue(answer, 'date');
+  const written = dateOf(answer) ?? Date.now();
   return {
     etag,
     length,
@@ -34,8 +36,15 @@ export function uploadedHead({ facts, etag, length, answer, checksums }: Uploade
     headers: [...fields].sort(([a], [b]) => placeOf(a) - placeOf(b)).flatMap(([, field]) => field),
     lastModified: undefined,
     checksumsKnown: checksums.length > 0,
-    written: (date === undefined ? undefined : parseHttpDate(date)) ?? Date.now(),
+    written,
+    begun: facts.begun ?? (took === undefined ? undefined : written - took),
   };
+}
+
+/** Of S3's clock, ms. */
+export function dateOf(answer: RawHeaders): number | undefined {
+  const date = headerValue(answer, 'date');
+  return date === undefined ? undefined : parseHttpDate(date);
 }
 
 /**

@@ -210,6 +210,31 @@ describe('S3 is asked about a candidate that a write has overtaken', () => {
     const later = ['ETag', ETAG, 'Last-Modified', 'Sun, 22 Nov 2026 10:00:05 GMT'];
     expect(judge(question, told, 304, later)).toBe('rewritten');
   });
+
+  it('or earlier than it began: they were written by an upload that was begun before', () => {
+    const question = { headers: [], how: 'if_none_match' } as const;
+    const begun = { ...told, written: told.written! + 60_000, begun: Date.parse(LAST_MODIFIED) };
+    const dated = (at: number) => ['ETag', ETAG, 'Last-Modified', new Date(begun.begun + at).toUTCString()];
+    expect(judge(question, begun, 304, dated(0))).toBe('vouched');
+    // Clocks differ, and S3's date has no milliseconds.
+    expect(judge(question, begun, 304, dated(-1000))).toBe('vouched');
+    expect(judge(question, begun, 304, dated(-4000))).toBe('rewritten');
+    expect(judge(question, { ...begun, begun: undefined }, 304, dated(-4000))).toBe('vouched');
+  });
+
+  it('or it is of another version in S3, an older one perhaps, which the deletion of that has made current', () => {
+    const question = { headers: [], how: 'if_none_match' } as const;
+    const named = { ...told, headers: [...told.headers, 'x-amz-version-id', 'second'] };
+    const answer = (...id: string[]) => ['ETag', ETAG, 'Last-Modified', LAST_MODIFIED, ...id];
+    expect(judge(question, named, 304, answer('x-amz-version-id', 'second'))).toBe('vouched');
+    expect(judge(question, named, 304, answer('x-amz-version-id', 'first'))).toBe('rewritten');
+    expect(judge(question, named, 304, answer())).toBe('vouched');
+    // All that the write did not tell is in the answer.
+    expect(judge({ headers: [], how: 'one_byte' }, named, 206, answer('x-amz-version-id', 'first'))).toBe('vouched');
+    const read = { ...named, lastModified: Date.parse(LAST_MODIFIED), written: undefined };
+    expect(judge(question, read, 304, answer('x-amz-version-id', 'second'))).toBe('vouched');
+    expect(judge(question, read, 304, answer('x-amz-version-id', 'first'))).toBe('rewritten');
+  });
 });
 
 describe('what S3’s answer says of the candidate', () => {

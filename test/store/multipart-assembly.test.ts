@@ -160,6 +160,8 @@ describe('the table of parts', () => {
     expect(decodeParts('key', { ...head, length: 16 }, file)).toBeUndefined();
     const bare = { ends: known.ends, checksums: undefined, lastModified: 1_700_000_000_000, written: undefined };
     expect(decodeParts('key', head, encodeParts('key', head.version, bare))).toEqual(bare);
+    const told = { ...bare, lastModified: undefined, written: 2000, begun: 1000, s3Version: 'one' };
+    expect(decodeParts('key', head, encodeParts('key', head.version, told))).toEqual(told);
     for (let at = 0; at < file.length; at++) {
       const damaged = Buffer.from(file);
       damaged[at] = damaged[at]! ^ 1;

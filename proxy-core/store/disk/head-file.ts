@@ -31,7 +31,7 @@ export function decodeStamp(text: string, version: string): Stamp {
 }
 
 export function encodeHead(storeKey: string, head: Head, stamp: Stamp): Buffer {
-  const { etag, length, headers, lastModified, checksumsKnown, written } = head;
+  const { etag, length, headers, lastModified, checksumsKnown, written, begun } = head;
   const json = JSON.stringify({
     key: storeKey,
     etag,
@@ -39,6 +39,7 @@ export function encodeHead(storeKey: string, head: Head, stamp: Stamp): Buffer {
     last_modified: lastModified,
     checksums_known: checksumsKnown,
     written,
+    begun,
     headers,
   });
   return Buffer.from(`${encodeStamp(stamp, head.version)}${checkedLine(json)}`, 'latin1');
@@ -62,6 +63,7 @@ export function decodeAnyHead(file: Buffer): (HeadFile & { readonly storeKey: st
     last_modified?: number;
     checksums_known: boolean;
     written?: number;
+    begun?: number;
     headers: string[];
   };
   const version = versionId(stored.etag, stored.length);
@@ -75,6 +77,7 @@ export function decodeAnyHead(file: Buffer): (HeadFile & { readonly storeKey: st
       lastModified: stored.last_modified,
       checksumsKnown: stored.checksums_known,
       written: stored.written,
+      begun: stored.begun,
     },
     // What a write told is never vouched for: a stamp on it is meant for the head that a reader is bringing in its place.
     stamp:
@@ -87,7 +90,7 @@ export function decodeAnyHead(file: Buffer): (HeadFile & { readonly storeKey: st
 
 /** What is known of a part, bound to its object, version and number. */
 export function encodePart(storeKey: string, version: string, number: number, part: Part): Buffer {
-  const { start, end, headers, checksumsKnown, lastModified, written } = part;
+  const { start, end, headers, checksumsKnown, lastModified, written, begun, s3Version } = part;
   const json = JSON.stringify({
     key: storeKey,
     version,
@@ -97,6 +100,8 @@ export function encodePart(storeKey: string, version: string, number: number, pa
     last_modified: lastModified,
     checksums_known: checksumsKnown,
     written,
+    begun,
+    s3_version: s3Version,
     headers,
   });
   return Buffer.from(checkedLine(json), 'latin1');
@@ -115,6 +120,8 @@ export function decodePart(storeKey: string, version: string, number: number, fi
     last_modified?: number;
     checksums_known: boolean;
     written?: number;
+    begun?: number;
+    s3_version?: string;
     headers: string[];
   };
   if (stored.key !== storeKey || stored.version !== version || stored.number !== number) return undefined;
@@ -125,5 +132,7 @@ export function decodePart(storeKey: string, version: string, number: number, fi
     checksumsKnown: stored.checksums_known,
     lastModified: stored.last_modified,
     written: stored.written,
+    begun: stored.begun,
+    s3Version: stored.s3_version,
   };
 }

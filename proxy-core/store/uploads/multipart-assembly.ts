@@ -1,5 +1,5 @@
 import { headerValue, type RawHeaders, type Span } from '../../request/index.ts';
-import type { Head } from '../head.ts';
+import { type Head, writingOf } from '../head.ts';
 import { contentName, type StagedPart, sameEtag } from './multipart-files.ts';
 import type { PartsTable } from './parts-file.ts';
 
@@ -69,12 +69,10 @@ export function tableOf({ parts }: Assembly, head: Head): PartsTable | undefined
   });
   const type = headerValue(head.headers, 'x-amz-checksum-type');
   const composite = type === 'COMPOSITE' && parts.every(({ checksums }) => checksums.length > 0);
-  const { lastModified, written } = head;
   return {
     ends,
     checksums: composite ? parts.map(({ checksums }) => withType(checksums, type)) : undefined,
-    lastModified,
-    written,
+    ...writingOf(head),
   };
 }
 

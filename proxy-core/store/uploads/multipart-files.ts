@@ -48,16 +48,16 @@ export function sameEtag(a: string, b: string): boolean {
   return a.replaceAll('"', '').trim() === b.replaceAll('"', '').trim();
 }
 
-export function encodeCreated(storeKey: string, { headers, unknowable }: CreatedUpload): Buffer {
-  return Buffer.from(checkedLine(JSON.stringify({ key: storeKey, headers, unknowable })), 'latin1');
+export function encodeCreated(storeKey: string, { headers, unknowable, begun }: CreatedUpload): Buffer {
+  return Buffer.from(checkedLine(JSON.stringify({ key: storeKey, headers, unknowable, begun })), 'latin1');
 }
 
 /** Undefined when the file is damaged or of another object. */
 export function decodeCreated(storeKey: string, file: Buffer): CreatedUpload | undefined {
   const json = checkedJson(file.toString('latin1'));
   if (json === undefined) return undefined;
-  const { key, headers, unknowable } = JSON.parse(json) as CreatedUpload & { key: string };
-  return key === storeKey ? { headers, unknowable } : undefined;
+  const { key, headers, unknowable, begun } = JSON.parse(json) as CreatedUpload & { key: string };
+  return key === storeKey ? { headers, unknowable, begun } : undefined;
 }
 
 export function encodeRecord(upload: string, { number, etag, checksums, length, files }: StagedPart): Buffer {

@@ -12,8 +12,17 @@ export interface PartsTable extends Writing {
 
 /** A checksummed line, bound to its object and version. */
 export function encodeParts(storeKey: string, version: string, table: PartsTable): Buffer {
-  const { ends, checksums, lastModified, written } = table;
-  const json = JSON.stringify({ key: storeKey, version, last_modified: lastModified, written, ends, checksums });
+  const { ends, checksums, lastModified, written, begun, s3Version } = table;
+  const json = JSON.stringify({
+    key: storeKey,
+    version,
+    last_modified: lastModified,
+    written,
+    begun,
+    s3_version: s3Version,
+    ends,
+    checksums,
+  });
   return Buffer.from(checkedLine(json), 'latin1');
 }
 
@@ -25,18 +34,19 @@ export function decodeParts(
 ): PartsTable | undefined {
   const json = checkedJson(file.toString('latin1'));
   if (json === undefined) return undefined;
-  const stored = JSON.parse(json) as Omit<PartsTable, 'lastModified'> & {
+  const stored = JSON.parse(json) as Omit<PartsTable, 'lastModified' | 's3Version'> & {
     key: string;
     version: string;
     last_modified?: number;
+    s3_version?: string;
   };
   if (stored.key !== storeKey || stored.version !== version || stored.ends.at(-1) !== length) return undefined;
-  const { ends, checksums, written } = stored;
-  return { ends, checksums, lastModified: stored.last_modified, written };
+  const { ends, checksums, written, begun } = stored;
+  return { ends, checksums, lastModified: stored.last_modified, written, begun, s3Version: stored.s3_version };
 }
 
 /** What is known of part `number`; undefined where there is none, and where it is empty, about which S3 has its own words. */
-export function partOf({ ends, checksums, lastModified, written }: PartsTable, number: number): Part | undefined {
+export function partOf({ ends, checksums, ...writing }: PartsTable, number: number): Part | undefined {
   const end = ends[number - 1];
   const start = number === 1 ? 0 : ends[number - 2];
   if (start === undefined || end === undefined || end === start) return undefined;
@@ -45,7 +55,6 @@ export function partOf({ ends, checksums, lastModified, written }: PartsTable, n
     end: end - 1,
     headers: ['x-amz-mp-parts-count', String(ends.length), ...(checksums?.[number - 1] ?? [])],
     checksumsKnown: checksums !== undefined,
-    lastModified,
-    written,
+    ...writing,
   };
 }

@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache';
 import { isMissing } from '../disk/disk-error.ts';
 import type { Scratch } from '../disk/scratch.ts';
 import type { ObjectEntry } from '../entry.ts';
-import { type Head, isSameWriting, type Part } from '../head.ts';
+import { type Head, isSameWriting, type Part, writingOf } from '../head.ts';
 import { decodeParts, encodeParts, type PartsTable, partOf } from './parts-file.ts';
 
 export interface PartsTablesOptions {
@@ -33,7 +33,8 @@ export class PartsTables {
     const path = paths.parts(head.version, head.length);
     const known = this.#tables.get(path);
     // Another process may have taken the same bytes again.
-    const table = known && isSameWriting(known, head) ? known : await this.#read(path, address.storeKey, head);
+    const table =
+      known && isSameWriting(known, writingOf(head)) ? known : await this.#read(path, address.storeKey, head);
     return table && partOf(table, number);
   }
 

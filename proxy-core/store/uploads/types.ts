@@ -78,6 +78,8 @@ export interface CreatedUpload {
   readonly headers: RawHeaders;
   /** Something of the object's head can't be known but from S3. */
   readonly unknowable: boolean;
+  /** When S3 began the upload, by its clock; ms. */
+  readonly begun?: number | undefined;
 }
 
 /** What an UploadPart's answer tells. */

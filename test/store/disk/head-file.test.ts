@@ -25,6 +25,7 @@ const head: fc.Arbitrary<Head> = fc
     lastModified: fc.option(fc.nat(2 ** 41), { nil: undefined }),
     checksumsKnown: fc.boolean(),
     written: fc.option(fc.nat(2 ** 41), { nil: undefined }),
+    begun: fc.option(fc.nat(2 ** 41), { nil: undefined }),
   })
   .map(facts => ({ ...facts, version: versionId(facts.etag, facts.length) }));
 
@@ -123,6 +124,9 @@ describe('a part file', () => {
     headers: ['x-amz-mp-parts-count', '3'],
     checksumsKnown: true,
     lastModified: 1_700_000_000_000,
+    written: 1_700_000_001_000,
+    begun: 1_700_000_000_000,
+    s3Version: 'one',
   };
 
   it('comes back as it was written', () => {
