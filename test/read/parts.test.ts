@@ -2,7 +2,17 @@ import { createHash } from 'node:crypto';
 import { describe, expect, it, vi } from 'vitest';
 import { Store } from '../../proxy-core/store/index.ts';
 import { generatedBody } from '../origin/index.ts';
-import { bytesOf, type Client, collect, comparable, MIB, type Place, startPlace } from './helpers.ts';
+import {
+  bytesOf,
+  type Client,
+  collect,
+  comparable,
+  eventually,
+  filesUnder,
+  MIB,
+  type Place,
+  startPlace,
+} from './helpers.ts';
 
 const MODE = { headers: ['x-amz-checksum-mode', 'ENABLED'] };
 
@@ -175,6 +185,7 @@ describe('partNumber', () => {
     await uploadParts(place, 'k', [content(5 * MIB, 1), content(10, 2)]);
     const ask = { query: '?partNumber=2', ...MODE };
     const first = comparable(await place.get(ask));
+    await eventually(async () => (await filesUnder(place.cacheDir)).some(path => path.endsWith('part-2')));
     await place.core.stop();
     const { client } = await place.another();
     const seen = await place.count(async () => expect(comparable(await client.send(ask))).toEqual(first));
