@@ -72,6 +72,9 @@ export class Instance {
   readonly #clock = new VolumeClock();
   #alone = false;
   #lookedAt = Number.NEGATIVE_INFINITY;
+  /** When it last looked with its own heartbeat in place, and since when that has gone on without a long break. */
+  #shownLookAt = Number.NEGATIVE_INFINITY;
+  #shownSince = Number.NEGATIVE_INFINITY;
   #stopped = false;
   /** When the last heartbeat began that the volume took. */
   #shownAt: { readonly mono: number; readonly up: number } | undefined;
@@ -207,8 +210,10 @@ export class Instance {
   async #lookAround(shown: boolean): Promise<void> {
     const volume = this.#volume;
     const now = performance.now();
-    // While the volume did not answer us or take our heartbeat, it may have been the same for them.
+    // While the volume did not answer us, it may not have answered them either.
     const blind = now - this.#lookedAt > BLIND_AFTER;
+    // While it did not take our heartbeats, it may not have taken those of one that lives. Quiet that one is all the same.
+    if (now - this.#shownLookAt > BLIND_AFTER) this.#shownSince = now;
     // These first: what one leaves behind goes from here to there, and must not be missed on its way.
     const names = idsOf(await namesIn(volume, this.#folder));
     let unreadable = await this.#left.look();
@@ -231,20 +236,21 @@ export class Instance {
       if (names.includes(id)) await volume.unlink(join(this.#folder, `${id}.json`)).catch(() => {});
     }
     if (blind) for (const seen of this.#others.values()) seen.movedAt = now;
-    if (shown) this.#lookedAt = now;
-    const living = [...this.#others].map(([id, seen]) => {
-      return { id, seen, still: this.#former.has(id) ? DEAD_AFTER + 1 : performance.now() - seen.movedAt };
+    this.#lookedAt = now;
+    if (shown) this.#shownLookAt = now;
+    const others = [...this.#others].map(([id, seen]) => {
+      const still = performance.now() - Math.max(seen.movedAt, this.#shownSince);
+      const isDead = this.#former.has(id) || still > DEAD_AFTER;
+      return { id, seen, isDead, quiet: isDead || performance.now() - seen.movedAt > QUIET_AFTER };
     });
-    for (const { id, seen, still } of living) if (still > DEAD_AFTER) await this.#bury(id, seen);
+    for (const { id, seen, isDead } of others) if (isDead) await this.#bury(id, seen);
     this.#alone =
-      shown &&
-      living.every(({ still }) => still > DEAD_AFTER) &&
-      (await volume.statfs(this.#folder).then(isLocal, () => false));
+      shown && others.every(({ isDead }) => isDead) && (await volume.statfs(this.#folder).then(isLocal, () => false));
     this.#options.onOthers?.({
       all: [
         ...this.#left.all,
-        ...living.map(({ seen, still }): Neighbour => {
-          return { ...seen.neighbour, state: still > DEAD_AFTER ? 'dead' : 'living', quiet: still > QUIET_AFTER };
+        ...others.map(({ seen, isDead, quiet }): Neighbour => {
+          return { ...seen.neighbour, state: isDead ? 'dead' : 'living', quiet };
         }),
       ],
       unreadable,

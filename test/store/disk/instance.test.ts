@@ -197,6 +197,22 @@ describe('an instance', () => {
     expect(filesOf(folder)).toContain('other.json');
   });
 
+  it('tells of one that was killed that it is quiet, also where the volume takes no heartbeat, so that nobody waits for what it said it does', async () => {
+    const folder = tempFolder();
+    mkdirSync(join(folder, 'instances'));
+    writeFileSync(join(folder, 'instances', 'killed.json'), '{"beat":7,"pid":1}');
+    const volume = new Volume({ deadline: 5000 });
+    const full = Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
+    vi.spyOn(volume, 'writeFile').mockRejectedValue(full);
+    const told: Neighbourhood[] = [];
+    const instance = create(folder, volume, others => told.push(others));
+    const pass = clockOf();
+    for (let seconds = 0; seconds < 100; seconds++, pass(1000)) await instance.beat();
+    const quietAt = told.findIndex(({ all }) => all[0]?.quiet);
+    expect(quietAt).toBe(4);
+    expect(told.slice(quietAt).every(({ all }) => all[0]?.quiet && all[0].state === 'living')).toBe(true);
+  });
+
   it('shows itself as soon as it can when the volume did not answer at its start', async () => {
     const folder = tempFolder();
     const volume = new Volume({ deadline: 5000 });
