@@ -23,6 +23,7 @@ export class KeepCreate implements Keeping {
   readonly #upload: Step<'create'>;
   readonly #facts: CreatedUpload;
   readonly #store: KeepingStore;
+  readonly #since = performance.now();
 
   constructor(upload: Step<'create'>, headers: WriteHeaders, { store }: UploadKeepingOptions) {
     this.#upload = upload;
@@ -35,7 +36,10 @@ export class KeepCreate implements Keeping {
     const uploadId = childText(result?.content, 'UploadId');
     if (result?.name !== 'InitiateMultipartUploadResult' || uploadId === undefined || uploadId === '') return;
     const told = [...this.#facts.headers, ...answerHeaders(headers)];
-    const created = { headers: told, unknowable: this.#facts.unknowable, begun: dateOf(headers) };
+    const date = dateOf(headers);
+    // S3 dates the upload by when it took Create in, which may be some seconds before it answers.
+    const begun = date === undefined ? undefined : date - (performance.now() - this.#since);
+    const created = { headers: told, unknowable: this.#facts.unknowable, begun };
     await this.#store.multipart.created(this.#upload.object, utf8Bytes(uploadId), created);
   }
 

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import {
   classify,
   endToEnd,
@@ -190,6 +190,15 @@ describe('a multipart upload', () => {
     const headers = [...TYPE, 'x-amz-meta-a', '1', 'x-amz-server-side-encryption', 'AES256'];
     expect(store.done).toEqual([['created', 'k', 'u&1', { headers, unknowable: false }]]);
   });
+  it('has begun when S3 took Create in, which may be long before it answers', async () => {
+    const now = vi.spyOn(performance, 'now').mockReturnValue(1000);
+    onTestFinished(() => now.mockRestore());
+    const { store, keeping } = keep({ method: 'POST', target: create, headers: TYPE });
+    now.mockReturnValue(6000);
+    await keeping!.accepted(['Date', 'Sun, 06 Nov 1994 08:49:37 GMT'], created('u'));
+    expect(store.done[0]?.[3]).toMatchObject({ begun: Date.UTC(1994, 10, 6, 8, 49, 32) });
+  });
+
   it.each([
     ['no answer', undefined],
     ['an empty id', created('')],
