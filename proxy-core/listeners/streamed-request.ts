@@ -125,9 +125,12 @@ export class StreamedRequest implements Outgoing, Watched {
         this.#flow();
       })
       .on('error', error => {
-        if (this.#done || this.#response) return;
-        if (this.#mayRetry(error, connected, request)) this.start();
-        else this.#fail(error);
+        if (this.#done || this.#response || this.#request !== request) return;
+        if (!this.#mayRetry(error, connected, request)) return this.#fail(error);
+        // Until another one has begun, the body has nowhere to go.
+        this.#request = undefined;
+        if (this.#reading) this.#exchange.req.pause();
+        this.start();
       });
   }
 
@@ -135,8 +138,8 @@ export class StreamedRequest implements Outgoing, Watched {
     if (this.#attempts >= MAX_ATTEMPTS) return false;
     if (!connected) return error instanceof DialError;
     // A kept connection that S3 had closed: nothing is gone yet, or nothing of the body and the method may be repeated.
-    if (!request.reusedSocket || !isConnectionLost(error)) return false;
-    return !this.#begun || (this.bytesReceived === 0 && isRepeatable(this.#exchange));
+    if (!request.reusedSocket || !isConnectionLost(error) || this.bytesReceived > 0) return false;
+    return !this.#begun || isRepeatable(this.#exchange);
   }
 
   #begin(request: ClientRequest): void {
@@ -160,7 +163,11 @@ export class StreamedRequest implements Outgoing, Watched {
 
   #readBody(): void {
     clearTimeout(this.#waiting);
-    if (this.#reading || this.#done) return;
+    if (this.#done) return;
+    if (this.#reading) {
+      this.#flow();
+      return;
+    }
     this.#reading = true;
     this.#exchange.req.on('data', (chunk: Buffer) => this.#onChunk(chunk)).on('end', () => this.#onBodyEnd());
   }

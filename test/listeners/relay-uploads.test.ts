@@ -1,6 +1,6 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { Socket } from 'node:net';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { OK, own, start } from './relaying.ts';
 
 test('an upload with Content-Length arrives byte for byte', async () => {
@@ -183,6 +183,44 @@ test.each([
   }
   expect(client.text).not.toContain(' 502 ');
   expect(bodies).toEqual(Array.from({ length: 10 }, (_, i) => [`one-${i}`, `two-${i}`]).flat());
+});
+
+test.each([
+  ['as S3 closes the kept connection', 'hello', (close: () => void) => atNextRequest(() => setImmediate(close))],
+  ['only after S3 has closed the kept connection', '', (close: () => void) => setTimeout(close, 20)],
+])('an upload that comes %s is whole where the way to another one takes a while', async (_when, sent, when) => {
+  const bodies: string[] = [];
+  const kept: Socket[] = [];
+  const { client, host, proxy } = await start((socket, _head, rest) => {
+    kept.push(socket);
+    let body = '';
+    const look = (chunk: Buffer | string) => {
+      body += chunk.toString();
+      if (body.length < 5) return;
+      bodies.push(body);
+      socket.off('data', look).write(OK);
+    };
+    socket.on('data', look);
+    look(rest);
+  });
+  const head = `PUT /k HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 5\r\n\r\n`;
+  const { upstream } = proxy;
+  const route = upstream.relayRoute.bind(upstream);
+  let routes = 0;
+  vi.spyOn(upstream, 'relayRoute').mockImplementation(async (...to) => {
+    if (++routes === 3) {
+      client.send('hello'.slice(sent.length));
+      await new Promise(resolve => setTimeout(resolve, 50));
+    }
+    return route(...to);
+  });
+  client.send(`${head}first`);
+  await client.untilText('hi');
+  client.send(head + sent);
+  when(() => kept[0]!.destroy());
+  await client.until(({ text }) => text.split('HTTP/1.1 200').length > 2);
+  expect(routes).toBe(3);
+  expect(bodies).toEqual(['first', 'hello']);
 });
 
 test.each([
