@@ -52,6 +52,7 @@ export class KeepComplete implements Keeping {
   readonly #options: UploadKeepingOptions;
   readonly #isChunked: boolean;
   readonly #body = new BoundedBody(COMPLETE_LIMIT);
+  #answeredAt = Number.POSITIVE_INFINITY;
 
   constructor(upload: Step<'complete'>, { headers }: WriteHeaders, options: UploadKeepingOptions) {
     this.#upload = upload;
@@ -63,9 +64,14 @@ export class KeepComplete implements Keeping {
     this.#body.push(chunk);
   }
 
+  onHeaders(): void {
+    this.#answeredAt = performance.now();
+  }
+
   async accepted(headers: RawHeaders, answer: Buffer | undefined): Promise<void> {
     const { store, settings, onKept, onPassedBy } = this.#options;
     const { object, uploadId } = this.#upload;
+    const lasted = Math.max(0, performance.now() - this.#answeredAt);
     const sent = this.#body.whole();
     const body = this.#isChunked && sent ? decodeAwsChunked(sent) : sent;
     if (body && countParts(body) > 1 + settings.write_cache_max_object_size / SMALLEST_PART) {
@@ -84,7 +90,8 @@ export class KeepComplete implements Keeping {
     let outcome = 'part_missing';
     await store.multipart.complete(object, uploadId, parts, (created, length) => {
       outcome = length > settings.write_cache_max_object_size ? 'too_large' : 'kept';
-      return outcome === 'kept' ? uploadedHead({ facts: created, length, answer: headers, ...result }) : undefined;
+      if (outcome !== 'kept') return undefined;
+      return uploadedHead({ facts: created, length, answer: headers, lasted, ...result });
     });
     if (outcome === 'kept') onKept();
     else onPassedBy(outcome);

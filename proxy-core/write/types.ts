@@ -30,6 +30,8 @@ export interface RelayHooks {
 export interface Keeping {
   onRequestBody?(chunk: Buffer, resume: () => void): 'hold' | undefined;
   onRequestEnd?(): void;
+  /** S3 has begun to answer, where only the whole answer tells whether it did it. */
+  onHeaders?(): void;
   /** S3 did it. `answer` is the body where it tells the outcome, undefined where it is too large. The client waits. */
   accepted(headers: RawHeaders, answer: Buffer | undefined): Promise<void>;
   /** S3 did not do it, or may not have. */

@@ -13,13 +13,15 @@ export interface UploadedObject {
   readonly checksums: RawHeaders;
   /** How long S3 took for it, ms; where `facts` don't say when it began. */
   readonly took?: number;
+  /** How long it went on answering after `answer`, which has the date; ms. S3 begins to answer Complete before it is done. */
+  readonly lasted?: number;
 }
 
 /**
  * The head of an object that was just written: what request and answer tell, in the order in which S3 usually sends it.
  * Where something is unknowable it has no Content-Type, without which no answer of S3's is.
  */
-export function uploadedHead({ facts, etag, length, answer, checksums, took }: UploadedObject): Head {
+export function uploadedHead({ facts, etag, length, answer, checksums, took, lasted = 0 }: UploadedObject): Head {
   const fields = new Map<string, readonly [string, string]>();
   for (const [name, value] of pairs([...facts.headers, ...answerHeaders(answer), ...checksums]))
     fields.set(name.toLowerCase(), [name, value]);
@@ -28,7 +30,9 @@ export function uploadedHead({ facts, etag, length, answer, checksums, took }: U
   fields.set('accept-ranges', ['Accept-Ranges', 'bytes']);
   fields.set('content-length', ['Content-Length', '']);
   if (facts.unknowable) fields.delete('content-type');
-  const written = dateOf(answer) ?? Date.now();
+  const date = dateOf(answer);
+  // Without a date of S3's our clock has to do, which says less: it may be ahead of S3's.
+  const began = date === undefined || took === undefined ? undefined : date - took;
   return {
     etag,
     length,
@@ -36,8 +40,8 @@ export function uploadedHead({ facts, etag, length, answer, checksums, took }: U
     headers: [...fields].sort(([a], [b]) => placeOf(a) - placeOf(b)).flatMap(([, field]) => field),
     lastModified: undefined,
     checksumsKnown: checksums.length > 0,
-    written,
-    begun: facts.begun ?? (took === undefined ? undefined : written - took),
+    written: date === undefined ? Date.now() : date + lasted,
+    begun: facts.begun ?? began,
   };
 }
 

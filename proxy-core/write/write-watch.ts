@@ -81,6 +81,7 @@ export class WriteWatch implements RelayHooks {
       case 'by_body':
       case 'delete_objects':
         this.#headers = headers;
+        this.#keeping?.onHeaders?.();
         return undefined;
     }
   }

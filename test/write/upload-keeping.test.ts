@@ -284,6 +284,17 @@ describe('a completed upload', () => {
     ]);
     expect(told).toEqual(['kept']);
   });
+  it('was written when S3 had answered Complete, which it begins to do minutes before', async () => {
+    const now = vi.spyOn(performance, 'now').mockReturnValue(1000);
+    onTestFinished(() => now.mockRestore());
+    const { store, keeping } = complete();
+    store.found = { created: { headers: TYPE, unknowable: false }, length: 6 };
+    send(keeping, request);
+    keeping!.onHeaders!();
+    now.mockReturnValue(121_000);
+    await keeping!.accepted(['Date', ANSWER[1]!], answer('ab-2'));
+    expect(store.completed).toMatchObject({ written: Date.UTC(1994, 10, 6, 8, 51, 37) });
+  });
   it('by an aws-chunked request is read all the same', async () => {
     const { store, keeping } = complete({ headers: ['x-amz-content-sha256', 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD'] });
     send(keeping, `${request.length.toString(16)};chunk-signature=a\r\n${request}\r\n0;chunk-signature=b\r\n\r\n`);

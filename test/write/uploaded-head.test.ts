@@ -13,7 +13,7 @@ function factsOf(headers: RawHeaders, knownStore = true, moved: RawHeaders = [])
 
 function headOf(request: RawHeaders, answer: RawHeaders = ANSWER, knownStore = true) {
   const facts = factsOf(request, knownStore);
-  return uploadedHead({ facts, etag: ETAG, length: 1, answer, checksums: checksumHeaders(answer) });
+  return uploadedHead({ facts, etag: ETAG, length: 1, answer, checksums: checksumHeaders(answer), took: 1000 });
 }
 
 describe('the head of an object that was just written', () => {
@@ -55,7 +55,8 @@ describe('the head of an object that was just written', () => {
   });
   it('has the time of this machine where the answer has none', () => {
     const before = Date.now();
-    const { written } = headOf(TYPE, ['Date', 'soon', 'ETag', ETAG]);
+    const { written, begun } = headOf(TYPE, ['Date', 'soon', 'ETag', ETAG]);
+    expect(begun).toBeUndefined();
     expect(written).toBeGreaterThanOrEqual(before);
     expect(written).toBeLessThanOrEqual(Date.now());
   });

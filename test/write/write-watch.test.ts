@@ -60,6 +60,7 @@ describe('what is kept of a write', () => {
         return 'hold';
       },
       onRequestEnd: () => void seen.push('end'),
+      onHeaders: () => void seen.push('headers'),
       accepted: (headers, answer) => {
         seen.push(`accepted ${headers[1]} ${answer}`);
         return new Promise(resolve => {
@@ -109,7 +110,7 @@ describe('what is kept of a write', () => {
     settle();
     done();
     await wait;
-    expect(seen).toEqual(['accepted "e" <Copied/>']);
+    expect(seen).toEqual(['headers', 'accepted "e" <Copied/>']);
   });
   it.each<[string, (hooks: WriteWatch) => unknown]>([
     ['a refusal', hooks => hooks.beforeHeaders(412, [])],
@@ -130,7 +131,7 @@ describe('what is kept of a write', () => {
     hooks.beforeHeaders(200, []);
     hooks.onResponseBody(Buffer.from('<Error><Code>NoSuchKey</Code></Error>'));
     hooks.beforeEnd();
-    expect(seen).toEqual(['abandoned']);
+    expect(seen).toEqual(['headers', 'abandoned']);
   });
   it('is not given up when the answer is cut after S3 had accepted', () => {
     const { keeping, seen } = kept();
