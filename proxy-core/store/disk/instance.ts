@@ -217,6 +217,7 @@ export class Instance {
     // These first: what one leaves behind goes from here to there, and must not be missed on its way.
     const names = idsOf(await namesIn(volume, this.#folder));
     let unreadable = await this.#left.look();
+    const unread = new Set<string>();
     // A listing may be old: one that is known is looked for by its name.
     for (const id of new Set([...names, ...this.#others.keys()])) {
       if (id === this.#id) continue;
@@ -228,6 +229,7 @@ export class Instance {
       }
       const missed = isMissing(file) ? await this.#left.find(id) : path;
       if (missed === undefined) this.#others.delete(id);
+      else unread.add(id);
       unreadable = missed ?? unreadable;
     }
     for (const { id } of this.#left.all) {
@@ -240,12 +242,16 @@ export class Instance {
     if (shown) this.#shownLookAt = now;
     const others = [...this.#others].map(([id, seen]) => {
       const still = performance.now() - Math.max(seen.movedAt, this.#shownSince);
-      const isDead = this.#former.has(id) || still > DEAD_AFTER;
+      // Of one whose file can't be read at the moment it is not known whether its counter moves.
+      const isDead = this.#former.has(id) || (still > DEAD_AFTER && !unread.has(id));
       return { id, seen, isDead, quiet: isDead || performance.now() - seen.movedAt > QUIET_AFTER };
     });
     for (const { id, seen, isDead } of others) if (isDead) await this.#bury(id, seen);
     this.#alone =
-      shown && others.every(({ isDead }) => isDead) && (await volume.statfs(this.#folder).then(isLocal, () => false));
+      shown &&
+      unread.size === 0 &&
+      others.every(({ isDead }) => isDead) &&
+      (await volume.statfs(this.#folder).then(isLocal, () => false));
     this.#options.onOthers?.({
       all: [
         ...this.#left.all,

@@ -213,6 +213,34 @@ describe('an instance', () => {
     expect(told.slice(quietAt).every(({ all }) => all[0]?.quiet && all[0].state === 'living')).toBe(true);
   });
 
+  it('neither believes itself alone because it can’t read what another tells, nor takes that one for dead', async () => {
+    const folder = tempFolder();
+    const volume = new Volume({ deadline: 5000 });
+    const [instance, other] = [create(folder, volume), create(folder)];
+    const pass = clockOf();
+    const real = volume.readFile.bind(volume);
+    const refused = Object.assign(new Error('EACCES: permission denied'), { code: 'EACCES' });
+    const unreadable = vi.spyOn(volume, 'readFile');
+    const refuse = () =>
+      unreadable.mockImplementation(path => (path.includes(other.id) ? Promise.reject(refused) : real(path)));
+    refuse();
+    for (const one of [other, instance]) await one.beat();
+    expect(instance.alone).toBe(false);
+    unreadable.mockImplementation(real);
+    await instance.beat();
+    refuse();
+    mkdirSync(join(folder, 'tmp', other.id), { recursive: true });
+    for (let i = 0; i < 70; i++, pass(1000)) for (const one of [other, instance]) await one.beat();
+    expect(filesOf(folder)).toContain(`${other.id}.json`);
+    expect(existsSync(join(folder, 'tmp', other.id))).toBe(true);
+    expect(instance.alone).toBe(false);
+    // The other has ended meanwhile, and how long ago is not known either.
+    await other.stop();
+    unreadable.mockImplementation(real);
+    await instance.beat();
+    expect(instance.alone).toBe(true);
+  });
+
   it('shows itself as soon as it can when the volume did not answer at its start', async () => {
     const folder = tempFolder();
     const volume = new Volume({ deadline: 5000 });
