@@ -103,6 +103,14 @@ export class StreamedRequest implements Outgoing, Watched {
     this.#begun = false;
     request.maxHeadersCount = 0;
     let connected = false;
+    const lost = (error: Error) => {
+      if (this.#done || this.#response || this.#request !== request) return;
+      if (!this.#mayRetry(error, connected, request)) return this.#fail(error);
+      // Until another one has begun, the body has nowhere to go.
+      this.#request = undefined;
+      if (this.#reading) this.#exchange.req.pause();
+      this.start();
+    };
     request
       .on('socket', socket => {
         connected = true;
@@ -117,21 +125,27 @@ export class StreamedRequest implements Outgoing, Watched {
         if (info.statusCode === 100) this.#readBody();
         if (!this.#done) this.#handler.onInformation?.(info.statusCode, info.statusMessage, endToEnd(info.rawHeaders));
       })
-      .on('response', response => this.#receive(response))
+      .on('response', response => {
+        if (!this.#isUnasked(request)) return this.#receive(response);
+        response.on('error', () => {});
+        request.destroy();
+        lost(Object.assign(new Error('the server spoke without being asked'), { code: 'ECONNRESET' }));
+      })
       .on('drain', () => {
         // From here the client is the one to wait for, and the listener's limits are for it.
         if (!this.requestComplete && !this.#response) this.patience = 0;
         this.#full = false;
         this.#flow();
       })
-      .on('error', error => {
-        if (this.#done || this.#response || this.#request !== request) return;
-        if (!this.#mayRetry(error, connected, request)) return this.#fail(error);
-        // Until another one has begun, the body has nowhere to go.
-        this.#request = undefined;
-        if (this.#reading) this.#exchange.req.pause();
-        this.start();
-      });
+      .on('error', error => lost(error));
+  }
+
+  /**
+   * What comes on a kept connection before anything was sent is no answer (RFC 9112 section 9.2), but what some servers say as
+   * they close it. With Expect the head is gone already.
+   */
+  #isUnasked(request: ClientRequest): boolean {
+    return request.reusedSocket && !this.#begun && !this.#exchange.expectsContinue;
   }
 
   #mayRetry(error: Error, connected: boolean, request: ClientRequest): boolean {

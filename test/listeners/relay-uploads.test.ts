@@ -186,6 +186,30 @@ test.each([
 });
 
 test.each([
+  ['in the same turn of the loop', (close: () => void) => close()],
+  ['just after', (close: () => void) => atNextRequest(() => setImmediate(close))],
+])(
+  'what a server says as it closes a kept connection, %s, is no answer to an upload that was not sent',
+  async (_when, when) => {
+    const kept: Socket[] = [];
+    const { client, host, origin } = await start((socket, _head, rest) => {
+      kept.push(socket);
+      if (rest === 'hello') socket.write(OK);
+      else socket.once('data', () => socket.write(OK));
+    });
+    const put = () => client.send(`PUT /k HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 5\r\n\r\nhello`);
+    put();
+    await client.untilText('hi');
+    put();
+    when(() => kept[0]!.end('HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n'));
+    await client.until(({ text }) => text.split('HTTP/1.1 ').length > 2);
+    expect(client.text).not.toContain(' 408 ');
+    expect(client.text.split(' 200 OK')).toHaveLength(3);
+    expect(origin.heads).toHaveLength(2);
+  },
+);
+
+test.each([
   ['as S3 closes the kept connection', 'hello', (close: () => void) => atNextRequest(() => setImmediate(close))],
   ['only after S3 has closed the kept connection', '', (close: () => void) => setTimeout(close, 20)],
 ])('an upload that comes %s is whole where the way to another one takes a while', async (_when, sent, when) => {
