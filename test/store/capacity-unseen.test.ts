@@ -65,7 +65,7 @@ it('a file of another process that stays unreadable is shown, with what to do', 
   const heal = fail('readFile', new RegExp(`${ended}$`), 'EIO');
   const { store, problems } = await openStore(folder);
   await until(() => problems.get('instances'), 20_000);
-  expect(problems.get('instances')).toMatch(/nothing new is stored.*ended\/.*can't be read.*delete it/);
+  expect(problems.get('instances')).toMatch(/ended\/.*can't be read: the cache volume failed \(EIO.*delete the file/);
   expect(store.capacity.accounts.fits(1)).toBe(false);
   heal();
   rmSync(path);

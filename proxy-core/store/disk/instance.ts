@@ -3,7 +3,7 @@ import { uptime } from 'node:os';
 import { join } from 'node:path';
 import { isMissing } from './disk-error.ts';
 import { namesIn } from './leaves.ts';
-import { factsIn, LeftBehind, type Neighbour } from './left-behind.ts';
+import { factsIn, LeftBehind, type Neighbour, type Unreadable } from './left-behind.ts';
 import { isLocal } from './local-file-systems.ts';
 import { DiskUnavailable } from './operations.ts';
 import type { Volume } from './volume.ts';
@@ -26,8 +26,8 @@ const SWEEP_EVERY = 60;
 /** What others live on the volume, and what those that have ended left there. */
 export interface Neighbourhood {
   readonly all: readonly Neighbour[];
-  /** The path of what one of them tells, where that could not be read. */
-  readonly unreadable: string | undefined;
+  /** What one of them tells, where that could not be read. */
+  readonly unreadable: Unreadable | undefined;
   /** Before that, this process's heartbeat came to its place, so that they can see what it tells. */
   readonly shown: boolean;
 }
@@ -227,7 +227,7 @@ export class Instance {
         this.#saw(id, file);
         continue;
       }
-      const missed = isMissing(file) ? await this.#left.find(id) : path;
+      const missed = isMissing(file) ? await this.#left.find(id) : { path, error: file };
       if (missed === undefined) this.#others.delete(id);
       else unread.add(id);
       unreadable = missed ?? unreadable;
@@ -297,17 +297,18 @@ export class Instance {
     this.#orphans = orphans;
   }
 
-  /** Folders below `tmp/`, and first heartbeats that have not come to their place, of which no instance shows itself. */
+  /** Folders below `tmp/`, and first heartbeats and last words that have not come to their place, of which no instance shows itself. */
   async #ownerless(): Promise<string[]> {
     const tmp = join(this.#folder, '..', 'tmp');
     const halfWritten = await namesIn(this.#volume, tmp);
+    const lastWords = await namesIn(this.#volume, this.#left.folder);
     const names = await this.#volume.readdir(this.#folder);
     const owners = new Set([this.#id, ...idsOf(names)]);
+    const isAside = (name: string) => name.endsWith('.next') && !owners.has(name.slice(0, -'.next'.length));
     return [
       ...halfWritten.filter(id => !owners.has(id)).map(id => join(tmp, id)),
-      ...names
-        .filter(name => name.endsWith('.next') && !owners.has(name.slice(0, -'.next'.length)))
-        .map(name => join(this.#folder, name)),
+      ...lastWords.filter(isAside).map(name => join(this.#left.folder, name)),
+      ...names.filter(isAside).map(name => join(this.#folder, name)),
     ];
   }
 }

@@ -14,6 +14,12 @@ export interface Neighbour {
   readonly quiet: boolean;
 }
 
+/** What a process tells and another one can't read. */
+export interface Unreadable {
+  readonly path: string;
+  readonly error: Error;
+}
+
 export interface LeftBehindOptions {
   readonly volume: Volume;
   readonly cacheDir: string;
@@ -26,34 +32,35 @@ export interface LeftBehindOptions {
  */
 export class LeftBehind {
   readonly #options: LeftBehindOptions;
-  readonly #folder: string;
+  readonly folder: string;
   readonly #known = new Map<string, Neighbour>();
 
   constructor(options: LeftBehindOptions) {
     this.#options = options;
-    this.#folder = join(options.cacheDir, 'ended');
+    this.folder = join(options.cacheDir, 'ended');
   }
 
-  /** The path of one that could not be read, if any. Rejects where it can't be seen what there is. */
-  async look(): Promise<string | undefined> {
+  /** One that could not be read, if any. Rejects where it can't be seen what there is. */
+  async look(): Promise<Unreadable | undefined> {
     const { volume } = this.#options;
-    const names = await volume.readdir(this.#folder).catch(error => {
+    const names = await volume.readdir(this.folder).catch(error => {
       if (isMissing(error)) return [];
       throw error;
     });
     const ids = new Set(names.filter(name => name.endsWith('.json')).map(name => name.slice(0, -'.json'.length)));
-    let unreadable: string | undefined;
+    let unreadable: Unreadable | undefined;
     for (const id of new Set([...ids, ...this.#known.keys()]))
       if (!(ids.has(id) && this.#known.has(id))) unreadable = (await this.find(id)) ?? unreadable;
     return unreadable;
   }
 
-  /** Looks for one by its name: a listing may be old. Returns its path where it can't be told whether it is there. */
-  async find(id: string): Promise<string | undefined> {
-    const file = await this.#options.volume.readFile(this.#path(id)).catch((error: Error) => error);
+  /** Looks for one by its name: a listing may be old. Returns what is in the way where it can't be told whether it is there. */
+  async find(id: string): Promise<Unreadable | undefined> {
+    const path = this.#path(id);
+    const file = await this.#options.volume.readFile(path).catch((error: Error) => error);
     if (!(file instanceof Error)) this.#known.set(id, ended(id, factsIn(file)));
     else if (isMissing(file)) this.#known.delete(id);
-    else return this.#path(id);
+    else return { path, error: file };
     return undefined;
   }
 
@@ -64,7 +71,7 @@ export class LeftBehind {
   /** The last words of a process that stops. */
   async leave(id: string, text: string): Promise<void> {
     const { volume, modes } = this.#options;
-    const aside = join(this.#folder, `${id}.next`);
+    const aside = join(this.folder, `${id}.next`);
     await this.#inFolder(() => volume.writeFile(aside, text, modes.file));
     await volume.rename(aside, this.#path(id));
   }
@@ -83,14 +90,14 @@ export class LeftBehind {
   }
 
   #path(id: string): string {
-    return join(this.#folder, `${id}.json`);
+    return join(this.folder, `${id}.json`);
   }
 
   async #inFolder(act: () => Promise<void>): Promise<void> {
     const { volume, modes } = this.#options;
     await act().catch(async error => {
       if (!isMissing(error)) throw error;
-      await volume.mkdir(this.#folder, modes.folder);
+      await volume.mkdir(this.folder, modes.folder);
       await act();
     });
   }

@@ -1,4 +1,5 @@
 import { codeOf, inWords } from './disk-error.ts';
+import type { Unreadable } from './left-behind.ts';
 import { NotAsked } from './operations.ts';
 
 export interface TroubleOptions {
@@ -44,16 +45,11 @@ export class Trouble {
   }
 
   /** What the other processes tell has been read, but for what is in this file. */
-  others(unreadable: string | undefined): void {
+  others(unreadable: Unreadable | undefined): void {
     const now = performance.now();
     this.#unreadableSince = unreadable === undefined ? undefined : (this.#unreadableSince ?? now);
     const lasts = this.#unreadableSince !== undefined && now - this.#unreadableSince >= LASTING;
-    this.#options.onProblem(
-      'instances',
-      lasts
-        ? `how large the cache is can't be told, and nothing new is stored: ${unreadable} can't be read. Check the disk; if the file stays so, delete it.`
-        : undefined,
-    );
+    this.#options.onProblem('instances', lasts && unreadable ? untold(unreadable) : undefined);
   }
 
   /** Each kind is an event of its own, so that two that take turns don't fill the log. */
@@ -62,4 +58,9 @@ export class Trouble {
     if (!(error instanceof NotAsked))
       this.#options.onEvent(`${what} ${codeOf(error) ?? error.name}`, `${message}: ${inWords(error)}`);
   }
+}
+
+function untold({ path, error }: Unreadable): string {
+  const why = inWords(error).replace(/\.?$/, '.');
+  return `how large the cache is can't be told, so that nothing is stored or evicted, for ${path} can't be read: ${why} If that can't be mended, delete the file.`;
 }

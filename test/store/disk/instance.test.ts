@@ -140,7 +140,9 @@ describe('an instance', () => {
     for (const name of ['orphan', 'owned']) mkdirSync(join(folder, 'tmp', name), { recursive: true });
     mkdirSync(join(folder, 'instances'));
     writeFileSync(join(folder, 'instances', 'owned.json'), '{"beat":7,"pid":1}');
-    for (const name of ['killed', 'owned']) writeFileSync(join(folder, 'instances', `${name}.next`), '{"beat":1');
+    mkdirSync(join(folder, 'ended'));
+    for (const name of ['killed', 'owned'])
+      for (const where of ['instances', 'ended']) writeFileSync(join(folder, where, `${name}.next`), '{"beat":1');
     const beats = vi.spyOn(globalThis, 'setInterval');
     const instance = create(folder);
     await instance.start();
@@ -155,6 +157,7 @@ describe('an instance', () => {
     });
     await until(() => Number(/"beat":(\d+)/.exec(readFileSync(file, 'utf8'))?.[1]) >= 61);
     expect(readdirSync(join(folder, 'tmp'))).toEqual(['owned']);
+    expect(readdirSync(join(folder, 'ended'))).toEqual(['owned.next']);
     // The last beat may be on its way still.
     const left = [`${instance.id}.json`, 'owned.json', 'owned.next'].sort();
     await vi.waitFor(() => expect(filesOf(folder).sort()).toEqual(left));
@@ -207,7 +210,7 @@ describe('an instance', () => {
     const told: Neighbourhood[] = [];
     const instance = create(folder, volume, others => told.push(others));
     const pass = clockOf();
-    for (let seconds = 0; seconds < 100; seconds++, pass(1000)) await instance.beat();
+    for (let beats = 0; beats < 110; beats++, pass(900)) await instance.beat();
     const quietAt = told.findIndex(({ all }) => all[0]?.quiet);
     expect(quietAt).toBe(4);
     expect(told.slice(quietAt).every(({ all }) => all[0]?.quiet && all[0].state === 'living')).toBe(true);
