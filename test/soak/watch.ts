@@ -144,10 +144,14 @@ export class Watch {
 
 /** Bytes that a folder and all below it take on the volume. */
 export async function allocated(folder: string): Promise<number> {
-  const entries = await readdir(folder, { recursive: true }).catch(() => undefined);
+  // Not by `recursive`: with it Node asks of each file synchronously, and stands still for as long as a volume hangs.
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => undefined);
   if (!entries) return 0;
   let bytes = await bytesOf(folder);
-  for (const name of entries) bytes += await bytesOf(join(folder, name));
+  for (const entry of entries) {
+    const path = join(folder, entry.name);
+    bytes += await (entry.isDirectory() ? allocated(path) : bytesOf(path));
+  }
   return bytes;
 }
 
