@@ -143,6 +143,25 @@ test('an answer that comes before the whole body ends the upload', async () => {
   await closed;
 });
 
+/** A server that answers when it has a body of five bytes; its bodies and, once for each request, its connections. */
+function takingFives() {
+  const bodies: string[] = [];
+  const kept: Socket[] = [];
+  const answer = (socket: Socket, _head: string, rest: Buffer | string) => {
+    kept.push(socket);
+    let body = '';
+    const look = (chunk: Buffer | string) => {
+      body += chunk.toString();
+      if (body.length < 5) return;
+      bodies.push(body);
+      socket.off('data', look).write(OK);
+    };
+    socket.on('data', look);
+    look(rest);
+  };
+  return { bodies, kept, answer };
+}
+
 /** Acts when the proxy has the next head, and before it does anything with it. */
 function atNextRequest(act: () => void): void {
   const once = () => {
@@ -156,20 +175,8 @@ test.each([
   ['in the same turn of the loop', (close: () => void) => close()],
   ['just after', (close: () => void) => atNextRequest(() => setImmediate(close))],
 ])('an upload that comes as S3 closes the kept connection, %s, goes out on another one', async (_when, when) => {
-  const bodies: string[] = [];
-  const kept: Socket[] = [];
-  const { client, host } = await start((socket, _head, rest) => {
-    kept.push(socket);
-    let body = rest.toString();
-    const look = (chunk?: Buffer) => {
-      body += chunk?.toString() ?? '';
-      if (body.length < 5) return;
-      bodies.push(body);
-      socket.off('data', look).write(OK);
-    };
-    socket.on('data', look);
-    look();
-  });
+  const { bodies, kept, answer } = takingFives();
+  const { client, host } = await start(answer);
   const put = (body: string) =>
     client.send(`PUT /k HTTP/1.1\r\nHost: ${host}\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
   const answers = (count: number) => client.until(({ text }) => text.split('HTTP/1.1 ').length > count);
@@ -213,20 +220,8 @@ test.each([
   ['as S3 closes the kept connection', 'hello', (close: () => void) => atNextRequest(() => setImmediate(close))],
   ['only after S3 has closed the kept connection', '', (close: () => void) => setTimeout(close, 20)],
 ])('an upload that comes %s is whole where the way to another one takes a while', async (_when, sent, when) => {
-  const bodies: string[] = [];
-  const kept: Socket[] = [];
-  const { client, host, proxy } = await start((socket, _head, rest) => {
-    kept.push(socket);
-    let body = '';
-    const look = (chunk: Buffer | string) => {
-      body += chunk.toString();
-      if (body.length < 5) return;
-      bodies.push(body);
-      socket.off('data', look).write(OK);
-    };
-    socket.on('data', look);
-    look(rest);
-  });
+  const { bodies, kept, answer } = takingFives();
+  const { client, host, proxy } = await start(answer);
   const head = `PUT /k HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 5\r\n\r\n`;
   const { upstream } = proxy;
   const route = upstream.relayRoute.bind(upstream);
