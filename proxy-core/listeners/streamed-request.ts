@@ -127,6 +127,7 @@ export class StreamedRequest implements Outgoing, Watched {
       })
       .on('response', response => {
         if (!this.#isUnasked(request)) return this.#receive(response);
+        // It ends here, and how is nobody's concern.
         response.on('error', () => {});
         request.destroy();
         lost(Object.assign(new Error('the server spoke without being asked'), { code: 'ECONNRESET' }));

@@ -1,13 +1,5 @@
 import { headerValue, parseHttpDate, type RawHeaders, type Span } from '../request/index.ts';
-import {
-  type Head,
-  isSameWriting,
-  type ObjectEntry,
-  type Part,
-  s3VersionOf,
-  versionId,
-  writingOf,
-} from '../store/index.ts';
+import { type Head, isSameWriting, type ObjectEntry, type Part, versionId, writingOf } from '../store/index.ts';
 import { headHeaders, partHeaders } from './answer.ts';
 
 /** What a 200 or 206 tells: the object's head, which bytes of it follow, and what is known of a part. */
@@ -43,29 +35,20 @@ export function learn(
     length = range.length;
     span = range.span;
   }
-  const lastModified = lastModifiedOf(headers);
   const whole = span === undefined || (span.start === 0 && span.end === length - 1);
-  return {
-    head: {
-      etag,
-      length,
-      version: versionId(etag, length),
-      headers: headHeaders(headers, partial),
-      lastModified,
-      checksumsKnown: request.checksumMode && !partial && whole,
-    },
-    span,
-    part:
-      request.partNumber !== undefined && span
-        ? {
-            ...span,
-            headers: partHeaders(headers),
-            checksumsKnown: request.checksumMode,
-            lastModified,
-            s3Version: s3VersionOf(headers),
-          }
-        : undefined,
+  const head: Head = {
+    etag,
+    length,
+    version: versionId(etag, length),
+    headers: headHeaders(headers, partial),
+    lastModified: lastModifiedOf(headers),
+    checksumsKnown: request.checksumMode && !partial && whole,
   };
+  const part =
+    request.partNumber !== undefined && span
+      ? { ...span, headers: partHeaders(headers), checksumsKnown: request.checksumMode, ...writingOf(head) }
+      : undefined;
+  return { head, span, part };
 }
 
 /** `bytes <start>-<end>/<length>` (RFC 9110 section 14.4). */

@@ -7,7 +7,7 @@ import { isAws } from './keep-content.ts';
 import type { Keeping } from './types.ts';
 import type { WriteHeaders } from './upload-content.ts';
 import type { KeepingStore, UploadKeepingOptions } from './upload-keeping.ts';
-import { answerHeaders, dateOf, uploadedHead, uploadFacts } from './uploaded-head.ts';
+import { answerHeaders, begunAt, uploadedHead, uploadFacts } from './uploaded-head.ts';
 import { childText, parseXml } from './xml.ts';
 
 type Step<S extends Upload['step']> = Extract<Upload, { step: S }>;
@@ -36,9 +36,8 @@ export class KeepCreate implements Keeping {
     const uploadId = childText(result?.content, 'UploadId');
     if (result?.name !== 'InitiateMultipartUploadResult' || uploadId === undefined || uploadId === '') return;
     const told = [...this.#facts.headers, ...answerHeaders(headers)];
-    const date = dateOf(headers);
     // S3 dates the upload by when it took Create in, which may be some seconds before it answers.
-    const begun = date === undefined ? undefined : date - (performance.now() - this.#since);
+    const begun = begunAt(headers, performance.now() - this.#since);
     const created = { headers: told, unknowable: this.#facts.unknowable, begun };
     await this.#store.multipart.created(this.#upload.object, utf8Bytes(uploadId), created);
   }

@@ -31,8 +31,6 @@ export function uploadedHead({ facts, etag, length, answer, checksums, took, las
   fields.set('content-length', ['Content-Length', '']);
   if (facts.unknowable) fields.delete('content-type');
   const date = dateOf(answer);
-  // Without a date of S3's our clock has to do, which says less: it may be ahead of S3's.
-  const began = date === undefined || took === undefined ? undefined : date - took;
   return {
     etag,
     length,
@@ -41,12 +39,18 @@ export function uploadedHead({ facts, etag, length, answer, checksums, took, las
     lastModified: undefined,
     checksumsKnown: checksums.length > 0,
     written: date === undefined ? Date.now() : date + lasted,
-    begun: facts.begun ?? began,
+    begun: facts.begun ?? (took === undefined ? undefined : begunAt(answer, took)),
   };
 }
 
+/** When S3 began what it took so long for, ms; by its clock alone, which ours may be ahead of. */
+export function begunAt(answer: RawHeaders, took: number): number | undefined {
+  const date = dateOf(answer);
+  return date === undefined ? undefined : date - took;
+}
+
 /** Of S3's clock, ms. */
-export function dateOf(answer: RawHeaders): number | undefined {
+function dateOf(answer: RawHeaders): number | undefined {
   const date = headerValue(answer, 'date');
   return date === undefined ? undefined : parseHttpDate(date);
 }

@@ -14,7 +14,7 @@ import {
   type Sum,
   total,
 } from './ledger.ts';
-import type { Neighbour } from './left-behind.ts';
+import { accountIn, otherOf } from './published-account.ts';
 
 export interface AccountsOptions {
   /** This process's id on the volume; another one after a while in which the others could not see it. */
@@ -332,22 +332,4 @@ export class Accounts {
     const mine = this.mine[amount];
     return Math.max(0, this.#sum ? total(this.#sum, amount, this.#options.id(), mine, this.#others) : mine);
   }
-}
-
-const NUMBERS = ['bytes', 'staged', 'unread', 'added', 'reserved', 'copying', 'ceiling', 'limit'] as const;
-
-function otherOf({ id, beat, facts, state, quiet }: Neighbour): Other[] {
-  const account = accountIn(facts);
-  if (!account) return [];
-  // What was under way when it stopped may have come to its place still.
-  const isOver = state === 'ended' && account.reserved === 0;
-  return [{ id, beat, account, state: state === 'ended' && !isOver ? 'dead' : state, quiet }];
-}
-
-/** The account in what a process tells of itself; undefined where it is another version's. */
-function accountIn(facts: Readonly<Record<string, unknown>>): Account | undefined {
-  const account = facts.account as Account | undefined;
-  return account && NUMBERS.every(name => Number.isFinite(account[name])) && Array.isArray(account.sees)
-    ? account
-    : undefined;
 }

@@ -1,6 +1,7 @@
 import type { Head, Part, Stamp } from '../head.ts';
 import { checkedJson, checkedLine, hexOf } from './checked-line.ts';
 import { versionId } from './paths.ts';
+import { decodeWriting, encodeWriting, type StoredWriting } from './stored-writing.ts';
 
 /**
  * A head file: a stamp of fixed size that is overwritten in place, one checksummed JSON line that names the store key,
@@ -90,18 +91,15 @@ export function decodeAnyHead(file: Buffer): (HeadFile & { readonly storeKey: st
 
 /** What is known of a part, bound to its object, version and number. */
 export function encodePart(storeKey: string, version: string, number: number, part: Part): Buffer {
-  const { start, end, headers, checksumsKnown, lastModified, written, begun, s3Version } = part;
+  const { start, end, headers, checksumsKnown } = part;
   const json = JSON.stringify({
     key: storeKey,
     version,
     number,
     start,
     end,
-    last_modified: lastModified,
+    ...encodeWriting(part),
     checksums_known: checksumsKnown,
-    written,
-    begun,
-    s3_version: s3Version,
     headers,
   });
   return Buffer.from(checkedLine(json), 'latin1');
@@ -117,22 +115,15 @@ export function decodePart(storeKey: string, version: string, number: number, fi
     number: number;
     start: number;
     end: number;
-    last_modified?: number;
     checksums_known: boolean;
-    written?: number;
-    begun?: number;
-    s3_version?: string;
     headers: string[];
-  };
+  } & StoredWriting;
   if (stored.key !== storeKey || stored.version !== version || stored.number !== number) return undefined;
   return {
     start: stored.start,
     end: stored.end,
     headers: stored.headers,
     checksumsKnown: stored.checksums_known,
-    lastModified: stored.last_modified,
-    written: stored.written,
-    begun: stored.begun,
-    s3Version: stored.s3_version,
+    ...decodeWriting(stored),
   };
 }

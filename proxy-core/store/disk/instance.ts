@@ -3,7 +3,7 @@ import { uptime } from 'node:os';
 import { join } from 'node:path';
 import { isMissing } from './disk-error.ts';
 import { namesIn } from './leaves.ts';
-import { factsIn, LeftBehind, type Neighbour, type Unreadable } from './left-behind.ts';
+import { factsIn, idsOf, LeftBehind, type Neighbour, type Unreadable } from './left-behind.ts';
 import { isLocal } from './local-file-systems.ts';
 import { DiskUnavailable } from './operations.ts';
 import type { Volume } from './volume.ts';
@@ -179,15 +179,15 @@ export class Instance {
     if (shown && Math.max(begun.mono - shown.mono, begun.up - shown.up) > RENEW) this.#renew();
     this.#beat++;
     const text = `${JSON.stringify({ beat: this.#beat, pid: process.pid, ...this.#options.facts() })}\n`;
-    const failed = await this.#write(text).then(
-      () => undefined,
-      (error: Error) => error,
-    );
-    if (!failed) this.#shownAt = begun;
-    // A volume that takes nothing still tells what the others have: how large the cache is can't be said without it.
-    if (!failed) await this.#lookAround(true);
-    else if (!(failed instanceof DiskUnavailable)) await this.#lookAround(false).catch(() => {});
-    if (failed) throw failed;
+    try {
+      await this.#write(text);
+    } catch (error) {
+      // A volume that takes nothing still tells what the others have: how large the cache is can't be said without it.
+      if (!(error instanceof DiskUnavailable)) await this.#lookAround(false).catch(() => {});
+      throw error;
+    }
+    this.#shownAt = begun;
+    await this.#lookAround(true);
     if (this.#beat % SWEEP_EVERY === 1) await this.#sweep();
   }
 
@@ -216,8 +216,8 @@ export class Instance {
     if (now - this.#shownLookAt > BLIND_AFTER) this.#shownSince = now;
     // These first: what one leaves behind goes from here to there, and must not be missed on its way.
     const names = idsOf(await namesIn(volume, this.#folder));
-    let unreadable = await this.#left.look();
-    const unread = new Set<string>();
+    const left = await this.#left.look();
+    const unread = new Map<string, Unreadable>();
     // A listing may be old: one that is known is looked for by its name.
     for (const id of new Set([...names, ...this.#others.keys()])) {
       if (id === this.#id) continue;
@@ -228,9 +228,8 @@ export class Instance {
         continue;
       }
       const missed = isMissing(file) ? await this.#left.find(id) : { path, error: file };
-      if (missed === undefined) this.#others.delete(id);
-      else unread.add(id);
-      unreadable = missed ?? unreadable;
+      if (missed) unread.set(id, missed);
+      else this.#others.delete(id);
     }
     for (const { id } of this.#left.all) {
       this.#others.delete(id);
@@ -259,7 +258,7 @@ export class Instance {
           return { ...seen.neighbour, state: isDead ? 'dead' : 'living', quiet };
         }),
       ],
-      unreadable,
+      unreadable: left ?? [...unread.values()][0],
       shown,
     });
   }
@@ -315,8 +314,4 @@ export class Instance {
 
 function newId(): string {
   return `${process.pid}-${randomBytes(6).toString('hex')}`;
-}
-
-function idsOf(names: readonly string[]): string[] {
-  return names.filter(name => name.endsWith('.json')).map(name => name.slice(0, -'.json'.length));
 }

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { isMissing } from './disk-error.ts';
+import { namesIn } from './leaves.ts';
 import type { Volume } from './volume.ts';
 
 /** Another process on the volume, or what one has left there. */
@@ -42,12 +43,7 @@ export class LeftBehind {
 
   /** One that could not be read, if any. Rejects where it can't be seen what there is. */
   async look(): Promise<Unreadable | undefined> {
-    const { volume } = this.#options;
-    const names = await volume.readdir(this.folder).catch(error => {
-      if (isMissing(error)) return [];
-      throw error;
-    });
-    const ids = new Set(names.filter(name => name.endsWith('.json')).map(name => name.slice(0, -'.json'.length)));
+    const ids = new Set(idsOf(await namesIn(this.#options.volume, this.folder)));
     let unreadable: Unreadable | undefined;
     for (const id of new Set([...ids, ...this.#known.keys()]))
       if (!(ids.has(id) && this.#known.has(id))) unreadable = (await this.find(id)) ?? unreadable;
@@ -106,6 +102,11 @@ export class LeftBehind {
 function ended(id: string, facts: Record<string, unknown> = {}): Neighbour {
   const beat = typeof facts.beat === 'number' ? facts.beat : 0;
   return { id, beat, facts, state: facts.ended === true ? 'ended' : 'dead', quiet: true };
+}
+
+/** Whose files these are. */
+export function idsOf(names: readonly string[]): string[] {
+  return names.filter(name => name.endsWith('.json')).map(name => name.slice(0, -'.json'.length));
 }
 
 /** What an instance file tells; undefined where that makes no sense. */

@@ -1,5 +1,6 @@
 import type { RawHeaders } from '../../request/index.ts';
 import { checkedJson, checkedLine } from '../disk/checked-line.ts';
+import { decodeWriting, encodeWriting, type StoredWriting } from '../disk/stored-writing.ts';
 import type { Head, Part, Writing } from '../head.ts';
 
 /** What Complete tells of all parts of an object at once: one file beside its extents. */
@@ -12,17 +13,8 @@ export interface PartsTable extends Writing {
 
 /** A checksummed line, bound to its object and version. */
 export function encodeParts(storeKey: string, version: string, table: PartsTable): Buffer {
-  const { ends, checksums, lastModified, written, begun, s3Version } = table;
-  const json = JSON.stringify({
-    key: storeKey,
-    version,
-    last_modified: lastModified,
-    written,
-    begun,
-    s3_version: s3Version,
-    ends,
-    checksums,
-  });
+  const { ends, checksums } = table;
+  const json = JSON.stringify({ key: storeKey, version, ...encodeWriting(table), ends, checksums });
   return Buffer.from(checkedLine(json), 'latin1');
 }
 
@@ -34,15 +26,10 @@ export function decodeParts(
 ): PartsTable | undefined {
   const json = checkedJson(file.toString('latin1'));
   if (json === undefined) return undefined;
-  const stored = JSON.parse(json) as Omit<PartsTable, 'lastModified' | 's3Version'> & {
-    key: string;
-    version: string;
-    last_modified?: number;
-    s3_version?: string;
-  };
+  const stored = JSON.parse(json) as Pick<PartsTable, 'ends' | 'checksums'> &
+    StoredWriting & { key: string; version: string };
   if (stored.key !== storeKey || stored.version !== version || stored.ends.at(-1) !== length) return undefined;
-  const { ends, checksums, written, begun } = stored;
-  return { ends, checksums, lastModified: stored.last_modified, written, begun, s3Version: stored.s3_version };
+  return { ends: stored.ends, checksums: stored.checksums, ...decodeWriting(stored) };
 }
 
 /** What is known of part `number`; undefined where there is none, and where it is empty, about which S3 has its own words. */

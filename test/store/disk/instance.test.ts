@@ -32,6 +32,19 @@ function clockOf(): (ms: number) => void {
   };
 }
 
+/** One that can't show itself, and the instance file of another. */
+function onFullVolume(other: string) {
+  const folder = tempFolder();
+  mkdirSync(join(folder, 'instances'));
+  writeFileSync(join(folder, 'instances', `${other}.json`), '{"beat":7,"pid":1}');
+  const volume = new Volume({ deadline: 5000 });
+  const full = Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
+  const broken = vi.spyOn(volume, 'writeFile').mockRejectedValue(full);
+  const told: Neighbourhood[] = [];
+  const instance = create(folder, volume, others => told.push(others));
+  return { folder, broken, told, instance };
+}
+
 const filesOf = (cacheDir: string) => readdirSync(join(cacheDir, 'instances'));
 
 describe('an instance', () => {
@@ -175,14 +188,7 @@ describe('an instance', () => {
   });
 
   it('tells what the others say also where the volume takes no heartbeat, of whom it takes none for dead then', async () => {
-    const folder = tempFolder();
-    mkdirSync(join(folder, 'instances'));
-    writeFileSync(join(folder, 'instances', 'other.json'), '{"beat":7,"pid":1}');
-    const volume = new Volume({ deadline: 5000 });
-    const full = Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
-    const broken = vi.spyOn(volume, 'writeFile').mockRejectedValue(full);
-    const told: Neighbourhood[] = [];
-    const instance = create(folder, volume, others => told.push(others));
+    const { folder, broken, told, instance } = onFullVolume('other');
     const pass = clockOf();
     await instance.start();
     for (let i = 0; i < 4; i++) {
@@ -201,14 +207,7 @@ describe('an instance', () => {
   });
 
   it('tells of one that was killed that it is quiet, also where the volume takes no heartbeat, so that nobody waits for what it said it does', async () => {
-    const folder = tempFolder();
-    mkdirSync(join(folder, 'instances'));
-    writeFileSync(join(folder, 'instances', 'killed.json'), '{"beat":7,"pid":1}');
-    const volume = new Volume({ deadline: 5000 });
-    const full = Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
-    vi.spyOn(volume, 'writeFile').mockRejectedValue(full);
-    const told: Neighbourhood[] = [];
-    const instance = create(folder, volume, others => told.push(others));
+    const { told, instance } = onFullVolume('killed');
     const pass = clockOf();
     for (let beats = 0; beats < 110; beats++, pass(900)) await instance.beat();
     const quietAt = told.findIndex(({ all }) => all[0]?.quiet);
